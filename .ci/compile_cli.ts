@@ -76,5 +76,7 @@ if (import.meta.main) {
     target,
     `${ROOT}dist/validmind-auth${suffix}${extension}`,
   );
-  Deno.exitCode = (await new Deno.Command(program, { args }).spawn().status).code;
+  // With this one set, a program lacks each module that it loads later.
+  const env = { DENO_UNSTABLE_LAZY_DYNAMIC_IMPORTS: "" };
+  Deno.exitCode = (await new Deno.Command(program, { args, env }).spawn().status).code;
 }

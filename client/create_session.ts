@@ -68,7 +68,7 @@ import { TokenSource } from "./tokens/source.ts";
  * ```
  */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {
-  return await openSession(options, "createSession").catch(throwToCaller);
+  return await openSession(options).catch(throwToCaller);
 }
 
 /**
@@ -92,13 +92,8 @@ export async function startSignIn(
   options: SessionOptions & Partial<Pick<SignInOptions, "for">> = {},
 ): Promise<StartedSignIn> {
   const { startInBrowser } = await import("./sign_in/two_steps.ts");
-  const open = (asked: SessionOptions, demand?: ApiDemand) =>
-    openSession(asked, "createSession", demand).catch(throwToCaller);
-  return await startInBrowser(open, options);
+  return await startInBrowser(openSession, options);
 }
-
-/** Lets the person be asked for what an API demands, and not for a first sign-in. */
-export const STORED_ONLY: unique symbol = Symbol("stored only");
 
 /** A call whose options are complete, before it signs in. */
 export type PreparedCall = Awaited<ReturnType<typeof prepareCall>>;
@@ -150,30 +145,34 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
  * Signs in, for `init` and `createSession`.
  *
  * @param demand The demand of an API that a new sign-in has to meet.
+ * @param action The caller's action, as in "Cannot {action}".
+ * @param asksFirst Whether a person may be asked for a first sign-in, and not only for what an API demands.
  */
 export async function openSession(
   given: InitOptions,
-  call: Call,
   demand?: ApiDemand,
+  call: Call = "createSession",
+  action: string = call === "init" ? "sign in to ValidMind" : "sign in",
+  asksFirst: boolean = true,
 ): Promise<SignedInSession> {
-  const action = call === "init" ? "sign in to ValidMind" : "sign in";
   const prepared = await prepareCall(given, call, action);
   const { asked, options, resolved, backend, needs, allNeeds, check } = prepared;
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
   if ("apiSecretFile" in resolved.identity) {
     (await loadPreflight()).readApiSecret(resolved.identity, action);
   }
-  const tokens = tokensOf(resolved, backend, options, asked, async (own) => {
+  const tokens = tokensOf(resolved, backend, options, asked, asksFirst, async (own) => {
     // With every permission, as in a notebook, the list is not made.
     if (NAMES.every((name) => isGranted({ name }))) return;
     await check(own ?? needs(), "sign_in", own && needs);
   });
   const hasAsked = await tokens?.signIn(options.signal, demand);
   resolved.runtime.emit?.({ type: "signed_in", ...endOf(tokens?.held.bearer) });
+  const mayAsk = resolved.silencedBy === undefined;
   const session = new SignedInSession({
     ...resolved,
     tokens,
-    asksAgain: resolved.interactive && options.reauthenticate === "ask",
+    asksAgain: mayAsk && options.reauthenticate === "ask",
     async dropPermissions(willRefresh, all) {
       const { dropPermissions } = await loadPreflight();
       const needed = await allNeeds();
@@ -182,7 +181,7 @@ export async function openSession(
       return await dropPermissions(needed, willRefresh, all);
     },
   });
-  if (hasAsked === false && resolved.interactive && notebook() !== undefined) {
+  if (hasAsked === false && mayAsk && notebook() !== undefined) {
     const { showStored } = await import("./prompt/open_prompt.ts");
     await showStored(session, options);
   }
@@ -191,27 +190,27 @@ export async function openSession(
 
 /** The tokens of a sign-in; `undefined` with an API key. */
 function tokensOf(
-  { identity, interactive, runtime }: ResolvedOptions,
+  { identity, silencedBy, runtime }: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
-  options: SessionOptions & { [STORED_ONLY]?: boolean },
+  options: SessionOptions,
   call: InitOptions,
+  asksFirst: boolean,
   beforeProvider: (own?: readonly PermissionNeed[]) => Promise<void>,
 ): TokenSource | undefined {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const isAskable = !asksNobody(identity.flow) &&
-    (interactive || options.reauthenticate === "ask");
-  const askAgain = isAskable
-    ? { ...options, flow: identity.flow, call, check: beforeProvider }
-    : undefined;
+  const interactive = silencedBy === undefined;
+  const isOfPerson = !asksNobody(identity.flow);
+  const isAskable = isOfPerson && (interactive || options.reauthenticate === "ask");
   return new TokenSource({
     identity,
     stored: new StoredCredential(backend, key),
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,
-    ask: interactive && !options[STORED_ONLY] ? askAgain : undefined,
-    askAgain,
+    ask: isAskable ? { ...options, flow: identity.flow, call, check: beforeProvider } : undefined,
+    asksFirst: isOfPerson && interactive && asksFirst,
+    ...isOfPerson && { silencedBy },
     beforeProvider,
   });
 }

@@ -19,12 +19,18 @@ import type { DiscoverApiOptions, DiscoveredApi } from "./session_options.ts";
  *
  * @example
  * ```ts
- * import { createSession, discoverApi } from "@validmind/auth";
+ * import { discoverApi } from "@validmind/auth";
+ * import { assertEquals } from "@std/assert";
  *
- * const { issuers, options } = await discoverApi(Deno.env.get("VM_API_HOST")!);
- * console.log("The API sends you to", issuers);
- * const clientId = Deno.env.get("VM_OIDC_CLIENT_ID")!;
- * await using session = await createSession({ ...options, clientId });
+ * // An API that answers here; without `fetch` it is asked over the network.
+ * const resource = "https://api.example.com/v1/";
+ * const authorization_servers = ["https://login.example.com"];
+ * const fetch = async () => await Promise.resolve(Response.json({ resource, authorization_servers }));
+ *
+ * const { issuers, options } = await discoverApi(resource, { fetch });
+ * assertEquals(issuers, authorization_servers);
+ * // Once a person knows the issuer: await createSession({ ...options, clientId: "my-client" })
+ * assertEquals(options.apiHost, resource);
  * ```
  */
 export async function discoverApi(

@@ -331,12 +331,11 @@ export class ApiError extends ValidMindAuthError {
     body: string,
     demand?: ApiDemand,
   ) {
-    let code: ValidMindAuthErrorCode = status === 401 ? "unauthorized" : "api_error";
-    if (demand !== undefined) code = "reauthentication_required";
-    super(code, parts);
+    const code = status === 401 ? "unauthorized" : "api_error";
+    super(demand ? "reauthentication_required" : code, parts);
     this.status = status;
     this.body = body;
-    if (demand !== undefined) this.demand = demand;
+    if (demand) this.demand = demand;
   }
 }
 

@@ -42,7 +42,7 @@ import { peekActiveSession, setActiveSession, type SignedInSession } from "./sig
  * ```
  */
 export async function init(options: InitOptions = {}): Promise<Session> {
-  const session = await openSession(options, "init").catch(throwToCaller);
+  const session = await openSession(options, undefined, "init").catch(throwToCaller);
   await ping(session, options.signal);
   setActiveSession(session);
   return session;

@@ -16,12 +16,6 @@ export function knowCopies(ownClass: Function & { prototype: Error }, name: stri
   });
 }
 
-/** The code of this module in the frames of a stack: Deno decodes the URLs there, and Node does not. */
-const OWN_CODE = ["backends/", "client/"].flatMap((folder) => {
-  const url = URL.parse(`../../${folder}`, import.meta.url)?.href;
-  return url === undefined ? [] : [url, decoded(url)];
-});
-
 const MOST_FRAMES = 100;
 
 /** Puts the code of an error into its name, which Deno prints for an uncaught error. */
@@ -55,7 +49,16 @@ function decoded(url: string) {
 /** The frames of a stack that are not of this module. */
 export function framesOf(stack: string): string[] {
   const [, ...frames] = stack.split("\n    at ");
-  return frames.filter((frame) => !OWN_CODE.some((folder) => frame.includes(folder)));
+  const own = ownCode();
+  return frames.filter((frame) => !own.some((folder) => frame.includes(folder)));
+}
+
+/** The code of this module in the frames of a stack: Deno decodes the URLs there, and Node does not. */
+function ownCode() {
+  return ["backends/", "client/"].flatMap((folder) => {
+    const url = URL.parse(`../../${folder}`, import.meta.url)?.href;
+    return url === undefined ? [] : [url, decoded(url)];
+  });
 }
 
 /** The message is one line there: of an uncaught error Deno prints the message, and its stack from line 2. */

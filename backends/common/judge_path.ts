@@ -31,6 +31,14 @@ export function faultOfKind(info: Deno.FileInfo, advice?: string): Refusal | und
   return new Refusal("it is a named pipe, a socket or a device", advice);
 }
 
+/** The way on where the system denies a file, which may be closed to its own user. */
+export function adviceOnDenial(path: string): string {
+  const advice = "Check the owner and mode of it and its folder.";
+  if (isWindows) return advice;
+  const both = [dirname(path), path].map(quoteArgument).join(" ");
+  return `${advice} If they are yours, run: chmod u+rwX ${both}`;
+}
+
 /** The fault of a file of another user, who could read or replace its content. */
 export function faultOfOwner(path: string, info: Deno.FileInfo): Refusal | undefined {
   if (isOwn(path, info)) return undefined;

@@ -1,4 +1,5 @@
 import {
+  adviceOnDenial,
   faultOfContent,
   faultOfKind,
   faultOfOwner,
@@ -115,7 +116,7 @@ function readToEnd(file: OpenFile, size: number): Uint8Array<ArrayBuffer> {
 
 function refusalFor(path: string, error: unknown): Refusal {
   if (error instanceof Refusal) return error;
-  const { NotADirectory, NotCapable, NotFound } = Deno.errors;
+  const { NotADirectory, NotCapable, NotFound, PermissionDenied } = Deno.errors;
   if (error instanceof NotCapable) {
     // Before 2.9 Deno wants the target of a link, too, for a look at the open file.
     const [, denied = path] = /read access to "([^"]+)"/.exec(error.message) ?? [];
@@ -124,6 +125,9 @@ function refusalFor(path: string, error: unknown): Refusal {
   }
   if (error instanceof NotFound || error instanceof NotADirectory) {
     return new Refusal("it is not there", "Check the path.", error);
+  }
+  if (error instanceof PermissionDenied) {
+    return new Refusal("the operating system denies it", adviceOnDenial(path), error);
   }
   if (!(error instanceof Error)) throw error;
   const name = (error as { code?: string }).code ?? error.name;

@@ -1,4 +1,4 @@
-import { lookIfPresent, type Refusal } from "../common/judge_path.ts";
+import { adviceOnDenial, lookIfPresent, type Refusal } from "../common/judge_path.ts";
 import { basename, dirname } from "../common/paths.ts";
 import { isGranted, permissionFlag } from "../common/permission.ts";
 import {
@@ -41,8 +41,7 @@ function explainFileFault(path: string, error: unknown): Explanation {
   const { NotCapable, NotFound, PermissionDenied } = Deno.errors;
   if (error instanceof NotCapable) return permissionNeeded(path, error);
   if (error instanceof PermissionDenied) {
-    const remedy = "Check the owner and mode of it and its folder.";
-    return ["backend_denied", "the operating system denies it", remedy];
+    return ["backend_denied", "the operating system denies it", adviceOnDenial(path)];
   }
   const isMissing = error instanceof NotFound;
   if (isMissing && isLinkToNothing(path)) {

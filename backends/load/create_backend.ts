@@ -18,6 +18,14 @@ import { MemoryCredentialsBackend } from "../memory.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { moduleNeeds, moduleUrl, showSpec } from "./module_url.ts";
 
+/** The options that a store has to have, with examples. */
+const NEEDED: Readonly<Record<string, Options>> = {
+  vault: { path: "users/anna" },
+  helper: { program: "docker-credential-pass" },
+  encrypted: { backend: "file", key: { env: "TOKENS_KEY" } },
+  fallback: { backends: ["keychain", "file"] },
+};
+
 /** Gives a class of backends. Its constructor takes the options as one object, and checks them. */
 type BackendLoader = () => MaybePromise<new (options: never) => OidcCredentialsBackend>;
 
@@ -172,6 +180,14 @@ async function createBackend(
   if ("specifier" in spec) return await importBackend(spec, options, origin);
   const made = await withBackends(options, "", origin);
   const Backend = await BUILT_IN_BACKENDS[spec.name]!();
+  const needed = NEEDED[spec.name] ?? {};
+  const missing = Object.keys(needed).filter((name) => options[name] === undefined);
+  if (missing.length > 0) {
+    const remedy =
+      `Give one JSON object there, such as ${JSON.stringify(needed)}; in code they are ` +
+      `options of ${Backend.name}.`;
+    throw kwargsError(origin.options, `${spec.name} needs ${missing.join(" and ")}`, remedy);
+  }
   return new Backend(made as never);
 }
 

@@ -3,28 +3,32 @@ import { given } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { named, SIGN_IN_WORDS } from "../options/declaration.ts";
+import { SIGN_IN_WORDS } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import { checkCallOptions, runtimeOf } from "../options/resolve_options.ts";
 import { withoutSlash } from "../provider/discovery.ts";
+import { faultWords } from "../provider/error.ts";
 import type { DiscoverApiOptions, DiscoveredApi } from "../session_options.ts";
-import { joinScopes, type Parameters, WORDS } from "./demand.ts";
+import { FIND_API, joinScopes, type Parameters, WORDS } from "./demand.ts";
 import { ApiTransport } from "./transport.ts";
 
 const WELL_KNOWN = "/.well-known/oauth-protected-resource";
 
-const ACTION = "find out how to sign in to the API";
-
 /** More than any API sends. The time to read a header grows with the square of its length. */
 const MAX_HEADER = 10_000;
 
-/** The parameters of each challenge in a `WWW-Authenticate` header. */
-export async function readChallenges(header: string): Promise<readonly Parameters[]> {
-  const headers = { "www-authenticate": header.slice(0, MAX_HEADER) };
+/** The first challenge of an answer whose parameter `name` begins so. */
+export async function findChallenge(
+  headers: Headers,
+  name: string,
+  begin: string,
+): Promise<Parameters> {
+  const header = headers.get("www-authenticate")?.slice(0, MAX_HEADER) ?? "";
   // Any of its checks of an answer gives the challenges as the cause of its error.
-  const answer = new Response(null, { status: 401, headers });
+  const answer = new Response(null, { status: 401, headers: { "www-authenticate": header } });
   const { cause } = await oauth.processRevocationResponse(answer).catch((error) => error);
-  return [cause].flat().map(({ parameters = {} }) => parameters);
+  const found = [cause].flat().find(({ parameters }) => parameters?.[name]?.startsWith(begin));
+  return found?.parameters ?? {};
 }
 
 /**
@@ -35,39 +39,38 @@ export async function requestMetadata(
   address: string,
   options: DiscoverApiOptions,
 ): Promise<DiscoveredApi> {
-  checkCallOptions(ACTION, options, { signal: "signal", fetch: "function" });
-  const typed = secureUrl(address, "the address", ACTION);
+  checkCallOptions(FIND_API, options, { signal: "signal", fetch: "function" });
+  const typed = secureUrl(address, "the address", FIND_API);
   typed.search = typed.hash = "";
-  const { signal, fetch = globalThis.fetch } = options;
-  const transport = new ApiTransport(runtimeOf({ fetch }));
+  const runtime = runtimeOf(options);
+  const transport = new ApiTransport(runtime);
   // The request carries nothing, follows no redirect, and has an end.
   const get = async (href: string) => {
-    const request = { url: new URL(href), init: { signal, redirect: "error" } } as const;
-    const answer = await transport.send(request, { headers: {}, fetch });
+    const init = { signal: options.signal, redirect: "error" } as const;
+    const request = { url: new URL(href), init, place: "the address" };
+    const answer = await transport.send(request, { headers: {}, fetch: runtime.fetch });
     const text = await transport.readText(request, answer, 65_536); // more than any API publishes
     return new Response(text || null, answer);
   };
-  const means = { [oauth.customFetch]: get, [oauth.allowInsecureRequests]: true }; // it was checked
   // A slash at the end makes another API and another place, and people do not see it.
   const bare = withoutSlash(typed.href);
   let fault: unknown;
   for (const form of new Set([typed.href, new URL(bare).href, `${bare}/`])) {
     const resource = new URL(form);
+    const place = resource.origin + WELL_KNOWN + resource.pathname.replace(/^\/$/, "");
     try {
-      const answer = await oauth.resourceDiscoveryRequest(resource, means);
-      return await readMetadata(typed, resource, answer);
+      return await readMetadata(typed, resource, place, await get(place));
     } catch (error) {
       fault ??= error;
     }
   }
   const { headers } = await get(typed.href);
-  const challenges = await readChallenges(headers.get("www-authenticate") ?? "");
-  const { resource_metadata: place = "" } = challenges.find((one) => one.resource_metadata) ?? {};
+  const { resource_metadata: place = "" } = await findChallenge(headers, "resource_metadata", "");
   // The API for whose address this place is formed, which the typed one is, or is below.
   const resource = URL.parse(place.replace(WELL_KNOWN, ""));
   const isAbove = resource && `${bare}/`.startsWith(`${withoutSlash(resource.href)}/`);
   if (isAbove && URL.parse(place)?.origin === typed.origin) {
-    return await readMetadata(typed, resource, await get(place), printable(place));
+    return await readMetadata(typed, resource, printable(place), await get(place));
   }
   throw fault;
 }
@@ -76,17 +79,16 @@ export async function requestMetadata(
 async function readMetadata(
   typed: URL,
   resource: URL,
+  place: string,
   answer: Response,
-  place = resource.origin + WELL_KNOWN + resource.pathname.replace(/^\/$/, ""),
-): Promise<DiscoveredApi> {
+) {
   const metadata = await oauth.processResourceDiscoveryResponse(resource, answer)
-    .catch(({ message }) => { // a fixed text, unlike its cause
-      throw unusable(`${place} answered ${answer.status}, and not as RFC 9728 says: ${message}`);
+    .catch((error) => {
+      const words = faultWords(error);
+      throw unusable(`${place} answered ${answer.status}, and not as RFC 9728 says: ${words}`);
     });
-  const listOf = (name: string, absent: string[] = []) =>
-    [metadata[name] ?? absent].flat().map(String);
-  const issuers = listOf("authorization_servers");
-  const scopes = listOf("scopes_supported");
+  const issuers = [metadata.authorization_servers ?? []].flat().map(String);
+  const scopes = [metadata.scopes_supported ?? []].flat();
   const scope = joinScopes(DEFAULT_SCOPE, ...scopes);
   // The issuers one after the other, each with https:, or http: where the API has it on this computer.
   const official = new RegExp(`^((https:|${typed.protocol})//[\\w.~:/%[\\]-]+( |$))+$`);
@@ -101,7 +103,7 @@ async function readMetadata(
   if (!WORDS.test(scope) || typeof dpop !== "boolean") {
     throw unusable("the scopes of its metadata, or its words about DPoP, cannot be used");
   }
-  if (!listOf(way, [own]).includes(own)) {
+  if (![metadata[way] ?? own].flat().includes(own)) {
     throw unusable("it takes no token in a header, or no proof of DPoP by ES256");
   }
   return {
@@ -110,17 +112,17 @@ async function readMetadata(
       apiHost: typed.href,
       issuer: issuers.length === 1 ? issuers[0] : undefined,
       audience: metadata.resource,
-      scope: scopes.length > 0 ? scope : undefined,
+      scope: scopes.length ? scope : undefined,
       dpop: dpop || undefined,
     }),
   };
 }
 
-function unusable(reason: string): ValidMindAuthError {
+function unusable(reason: string) {
   return new ValidMindAuthError("api_metadata_invalid", {
-    action: ACTION,
+    action: FIND_API,
     reason,
-    remedy: `Check the address. Or leave it out, and set ${SIGN_IN_WORDS}, and ` +
-      `${named("apiHost")}: the API's administrator knows them.`,
+    remedy: `Check the address. Or leave it out, and set ${SIGN_IN_WORDS}: the API's ` +
+      "administrator knows them.",
   });
 }

@@ -6,7 +6,7 @@ import { type ApiDemand, ApiError, codeOf, invalidOptions, ValidMindAuthError } 
 import { named } from "../options/declaration.ts";
 import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams, Session } from "../session.ts";
-import { demandParts, namesApi, readDemand } from "./demand.ts";
+import { readDemand } from "./demand.ts";
 import {
   actionOf,
   type ApiCredentials,
@@ -18,8 +18,8 @@ import {
 
 export interface RenewalOptions {
   rejected?: OwnHeaders;
-  /** The claims that a refresh asks for; `false` where no refresh helps. */
-  claims?: string | false | undefined;
+  /** The demand behind the refusal. A refresh helps only where it wants claims. */
+  demand?: ApiDemand;
   signal?: AbortSignal | undefined;
 }
 
@@ -32,12 +32,20 @@ interface ApiClientOptions {
   canRenew: boolean;
   /** Called where the API refuses the new ones as well. */
   onRefusedAgain: () => void;
+  /** The way to sign in as the API demands, where `Session.signIn` is none. */
+  remedyFor: (demand: ApiDemand) => Promise<string | undefined>;
   /** Asks the person for another sign-in, where that is wanted. */
-  session?: Pick<Session, "signIn"> | undefined;
+  session?: Session;
 }
 
 /** More of an error than its excerpt needs. The rest is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
+
+/**
+ * A scope that names an API, by its address or as Microsoft Entra does by its id. It may be another one: a
+ * token with its scope would be for that API, and this one would get it.
+ */
+const NAMES_API = /:\/\/|(^| )[\da-f-]{36}\//i;
 
 const POST_TYPES = { params: "object", json: "any", form: "object", signal: "signal" } as const;
 
@@ -103,29 +111,39 @@ export class ApiClient {
    * Sends a request; after a refusal of its token once more with another one, and once more after a
    * sign-in, where the API demands one and the person may be asked.
    */
-  async #exchange(request: ApiRequest): Promise<Response> {
+  async #exchange(request: ApiRequest) {
     const { url, init } = request;
     const signal = init.signal ?? undefined;
     const credentials = await this.#options.credentials({ signal });
-    const response = await this.#transport.send(request, credentials);
-    if (![401, 403].includes(response.status) || !this.#options.canRenew) return response;
+    let response = await this.#transport.send(request, credentials);
+    if (!this.#options.canRenew) return response;
     // After a redirect to another origin, a refusal is not about the session's token.
     if ((URL.parse(response.url) ?? url).origin !== url.origin) return response;
-    const demand = await this.#demandOf(response);
-    if (demand === undefined && response.status !== 401) return response;
+    let demand = await this.#demandOf(response);
+    if (!demand && response.status !== 401) return response;
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
     if (!isReplayable(init.body)) {
       const first = wantsNonce ? "" : "call accessToken({ forceRefresh: true }), then ";
       const advice =
         `The body is a stream, which cannot be sent again: ${first}send it with a new stream.`;
-      throw await this.#apiError(request, response, advice, demand);
+      throw await this.#apiError(request, response, demand, advice);
     }
     if (wantsNonce) return response;
-    const claims = demand && (demand.claims ?? false); // no refresh meets another demand
-    const renewed = await this.#renew({ rejected: credentials.headers, claims, signal }, response);
-    let answer = response;
-    if (renewed) answer = await this.#sendAgain(request, response, renewed);
-    return await this.#meetDemand(request, answer);
+    const renewed = await this.#renew({ rejected: credentials.headers, demand, signal }, response);
+    if (renewed) {
+      response = await this.#sendAgain(request, response, renewed);
+      demand = await this.#demandOf(response);
+    }
+    const { session } = this.#options;
+    // The person is asked once: another demand is an error.
+    if (demand && session && !NAMES_API.test(demand.scope ?? "")) {
+      await session.signIn({ for: { demand }, signal });
+      const other = await this.#options.credentials({ signal });
+      response = await this.#sendAgain(request, response, other);
+      demand = await this.#demandOf(response);
+    }
+    if (!demand) return response;
+    throw await this.#apiError(request, response, demand);
   }
 
   async #sendAgain(request: ApiRequest, refused: Response, credentials: ApiCredentials) {
@@ -136,30 +154,13 @@ export class ApiClient {
     return again;
   }
 
-  /** Gives an answer without a demand. The person is asked once: another demand is an error. */
-  async #meetDemand(request: ApiRequest, response: Response): Promise<Response> {
-    const { session, credentials } = this.#options;
-    const signal = request.init.signal ?? undefined;
-    let answer = response;
-    let demand = await this.#demandOf(answer);
-    if (demand && session && !namesApi(demand)) {
-      await session.signIn({ for: { demand }, signal });
-      answer = await this.#sendAgain(request, answer, await credentials({ signal }));
-      demand = await this.#demandOf(answer);
-    }
-    if (demand === undefined) return answer;
-    throw await this.#apiError(request, answer, undefined, demand);
-  }
-
   /** The demand of an answer. One that echoes what the session knows is none. */
-  async #demandOf({ ok, headers }: Response): Promise<ApiDemand | undefined> {
-    const header = headers.get("www-authenticate") ?? "";
-    if (ok || !header.includes("insufficient_")) return undefined;
-    const { readChallenges } = await import("./api_metadata.ts");
-    const challenges = await readChallenges(header);
-    // RFC 9470, Microsoft Entra, RFC 6750.
-    const found = challenges.find(({ error }) => error?.startsWith("insufficient_"));
-    const demand = readDemand(found ?? {});
+  async #demandOf({ status, headers }: Response) {
+    const begin = "insufficient_"; // RFC 9470, Microsoft Entra, RFC 6750
+    if (![401, 403].includes(status)) return undefined;
+    if (!headers.get("www-authenticate")?.includes(begin)) return undefined;
+    const { findChallenge } = await import("./api_metadata.ts");
+    const demand = readDemand(await findChallenge(headers, "error", begin));
     const text = JSON.stringify(demand ?? "");
     if (redact(text, this.#options.runtime.secrets) === text) return demand;
     return undefined;
@@ -207,18 +208,24 @@ export class ApiClient {
   async #apiError(
     request: ApiRequest,
     response: Response,
-    advice?: string,
     demand?: ApiDemand,
+    advice?: string,
   ) {
     const { status, headers } = response;
     const text = await this.#transport.readText(request, response, MAX_ERROR_BYTES);
     const body = this.#excerpt(text);
+    const json = JSON.stringify(demand);
     const parts = {
       action: actionOf(request),
       reason: `the API answered ${status} (${printable(body) || "no text"})`,
       remedy: advice ?? adviceOn(status, this.#options.canRenew),
       retryAfterMs: parseRetryAfter(headers.get("retry-after")),
-      ...demand && demandParts(demand),
+      ...demand && {
+        reason: `the API demands another sign-in: ${json}`,
+        remedy: await this.#options.remedyFor(demand) ??
+          "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
+            `await session.signIn({ for: { demand: ${json} } });`,
+      },
     };
     return new ApiError(parts, status, body, demand);
   }

@@ -4,6 +4,9 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { readClaims } from "../entry/bearer.ts";
 import type { ApiDemand } from "../errors.ts";
 
+/** The action of `discoverApi`, whose errors are about the address that it got. */
+export const FIND_API = "find out how to sign in to the API";
+
 /** The parameters of a challenge, or of a request. */
 export type Parameters = Readonly<Record<string, string | undefined>>;
 
@@ -27,31 +30,12 @@ export function readDemand(
 
 /** The parameters of a demand, as a request has them. */
 export function parametersOf({ acrValues, maxAge, claims, scope }: ApiDemand) {
-  const parameters = { acr_values: acrValues, max_age: maxAge?.toString(), claims, scope };
-  return given(parameters) as Record<string, string>;
-}
-
-/**
- * Whether a demand names an API, by its address or as Microsoft Entra does by its id. It may be another one:
- * a token with its scope would be for that API, and this one would get it.
- */
-export function namesApi({ scope = "" }: ApiDemand): boolean {
-  return /:\/\/|(^| )[\da-f-]{36}\//i.test(scope);
+  return given({ acr_values: acrValues, max_age: maxAge?.toString(), claims, scope });
 }
 
 /** Scopes, each once. */
 export function joinScopes(...scopes: readonly unknown[]): string {
   return [...new Set(scopes.join(" ").split(" "))].filter(Boolean).join(" ");
-}
-
-/** The words for a demand. */
-export function demandParts(demand: ApiDemand) {
-  const json = JSON.stringify(demand);
-  return {
-    reason: `the API demands another sign-in: ${json}`,
-    remedy: "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
-      `await session.signIn({ for: { demand: ${json} } });`,
-  };
 }
 
 /**

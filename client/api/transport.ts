@@ -23,6 +23,8 @@ export interface ApiCredentials {
 export interface ApiRequest {
   url: URL;
   init: RequestInit;
+  /** Its address in words; without them it is that of the option. */
+  place?: string;
 }
 
 /** Sends a session's requests, each within the time limit, and follows redirects. */
@@ -34,8 +36,8 @@ export class ApiTransport {
   }
 
   /** Gives the answer when it begins. The time limit does not cover its body. */
-  async send({ url, init }: ApiRequest, credentials: ApiCredentials): Promise<Response> {
-    const hop = { url, init: withHeaders(init, credentials.headers) };
+  async send(request: ApiRequest, credentials: ApiCredentials): Promise<Response> {
+    const hop = { ...request, init: withHeaders(request.init, credentials.headers) };
     return await this.#within(hop, (signal) => this.#follow(hop, credentials, signal));
   }
 
@@ -112,7 +114,7 @@ function failedRequest(
   return new ValidMindAuthError("api_unreachable", {
     action,
     reason: fault ?? "the connection failed",
-    remedy: `Check ${named("apiHost")}, ${connectionAdvice(fault)}`,
+    remedy: `Check ${request.place ?? named("apiHost")}, ${connectionAdvice(fault)}`,
     cause: timeoutMs ? undefined : causeFrom(error, secrets),
   });
 }

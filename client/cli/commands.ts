@@ -215,8 +215,8 @@ export const COMMANDS: readonly Command[] = [
       API at ADDRESS says of a sign-in to it, as login ADDRESS does. set, unset and discover
       change the file, or the profile in it that --profile names.
 
-      Names: ${SETTINGS.join(", ")}. The names of flags, such as client-id, serve as well. A
-      value that is not a text is JSON. The file must hold no secret.`,
+      Names: ${SETTINGS.join(", ")}. The names of flags, such as client-id, serve as well, and
+      so does NAME=VALUE. A value that is not a text is JSON. The file must hold no secret.`,
     args: "[list | set NAME VALUE… | unset NAME… | discover ADDRESS]",
     words: ["list", "set", "unset", "discover"],
     flags: [...OPTION_FLAGS, "json"],

@@ -111,6 +111,9 @@ export class FlagValues extends Map<FlagName, readonly string[]> {
   }
 }
 
+/** The flags of a change of the settings. */
+export const CHANGE_FLAGS: readonly FlagName[] = ["profile", "config", "json"];
+
 export const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
 
 /** The flags of the options whose row is wanted. */

@@ -15,12 +15,12 @@ export function parseCommandLine(args: readonly string[]) {
   const rest = [...args];
   const named = () => COMMANDS.find(({ name }) => name === words[0]);
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
-    const [, raw, inline] = /^(--?[^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+    const [, raw, inline] = /^(--?[a-z][^=]*)(?:=(.*))?$/is.exec(arg) ?? [];
     if (raw !== undefined) {
       const name = flagNamed(raw, named());
-      // A lone dash is standard input. Any other word that begins with a dash is the next flag.
+      // A lone dash is standard input, and -5 is a number. A letter after the dash makes a flag.
       const isNext = inline === undefined && FLAGS[name].value !== undefined &&
-        !/^-./.test(rest[0] ?? "-x");
+        !/^-[-a-z]/i.test(rest[0] ?? "--");
       addFlag(flags, name, isNext ? rest.shift() : inline);
       continue;
     }
@@ -43,12 +43,16 @@ export function parseCommandLine(args: readonly string[]) {
 
 const NAMES = Object.keys(FLAGS) as FlagName[];
 
+function flagsFor(command: Command | undefined): readonly FlagName[] {
+  return [...command?.flags ?? [], "help", "version"];
+}
+
 /** The flag that stands there with its dashes. */
 function flagNamed(raw: string, command: Command | undefined): FlagName {
   const text = raw.replace(/^-+/, "");
   const found = NAMES.find((name) => name === text || FLAGS[name].short === text);
   if (found !== undefined) return found;
-  throw unknownWord(raw, "a flag", (command?.flags ?? NAMES).map((name) => `--${name}`));
+  throw unknownWord(raw, "a flag", flagsFor(command).map((name) => `--${name}`));
 }
 
 function addFlag(flags: FlagValues, name: FlagName, value: string | undefined) {
@@ -70,18 +74,14 @@ function addFlag(flags: FlagValues, name: FlagName, value: string | undefined) {
   flags.set(name, [...flags.get(name) ?? [], value]);
 }
 
-function assertTaken(
-  { name, flags, args }: Command,
-  given: FlagValues,
-  words: readonly string[],
-) {
-  const taken: readonly FlagName[] = [...flags, "help", "version"];
+function assertTaken(command: Command, given: FlagValues, words: readonly string[]) {
+  const { name, args } = command;
+  const taken = flagsFor(command);
   const flag = given.keys().find((one) => !taken.includes(one));
-  const [first, second] = words;
-  const fail = (what: string) =>
-    usageError(`Cannot use ${what}: the command ${name} does not take it. Leave it out.`);
-  if (flag !== undefined) throw fail(`--${flag}`);
-  if (args?.includes("…")) return;
-  const surplus = args === undefined ? first : second;
-  if (surplus !== undefined) throw fail(shown(surplus, "an argument"));
+  const fail = (what: string, remedy = "Leave it out.") =>
+    usageError(`Cannot use ${what}: the command ${name} does not take it. ${remedy}`);
+  if (flag !== undefined) throw fail(`--${flag}`, `It takes: --${taken.join(", --")}.`);
+  const surplus = words[Number(args !== undefined)];
+  if (surplus === undefined || args?.includes("…")) return;
+  throw fail(shown(surplus, "an argument"));
 }

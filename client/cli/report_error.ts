@@ -1,9 +1,10 @@
 import { printable } from "../../backends/common/printable.ts";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
-import { parametersOf } from "../api/demand.ts";
+import { FIND_API } from "../api/demand.ts";
 import { type ApiError, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow } from "../options/declaration.ts";
+import { demandFlags } from "../tokens/login_required.ts";
 import { CliError, EXIT, PROGRAM } from "./command.ts";
 import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
 import { note, toJsonText } from "./output.ts";
@@ -28,6 +29,7 @@ const SETTING_CODES: readonly string[] = [
 /** What may help beside the sources of the settings. */
 const OTHERWISE: Readonly<Record<string, string>> = {
   missing_api_credentials: ", or login ADDRESS, which asks the API at that address",
+  api_host_missing: ", or config set api-host URL, with --profile where you use one",
   "logout missing_api_credentials": ", or list, which names the sign-ins, or logout --all",
 };
 
@@ -47,13 +49,12 @@ export async function reportError(
     return signal === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
   }
   const { code, message } = describeError(error, flags);
-  const isSetting = SETTING_CODES.includes(code);
   const hint = await hintFor(error, code, flags, command);
   if (isJson) note(toJsonText({ error: { code, message, hint } }));
   else note(`error (${code}): ${message}\n${hint ? `${hint}\n` : ""}`);
   if (error instanceof CliError) return error.exit;
   if (/^(login|reauthentication)_required$/.test(code)) return EXIT.signInNeeded;
-  return isSetting ? EXIT.usage : EXIT.failure;
+  return SETTING_CODES.includes(code) ? EXIT.usage : EXIT.failure;
 }
 
 /**
@@ -67,7 +68,8 @@ export async function hintFor(
   command: string | undefined,
 ): Promise<string | undefined> {
   if (code === "usage") return `Try: ${[PROGRAM, command, "--help"].filter(Boolean).join(" ")}`;
-  const isShownByConfig = SETTING_CODES.includes(code) && code !== "settings_invalid";
+  const isShownByConfig = SETTING_CODES.includes(code) && code !== "settings_invalid" &&
+    (error as ValidMindAuthError).action !== FIND_API;
   if (isShownByConfig && command !== "config") {
     return `Try: ${PROGRAM} config, which shows where each value comes from${
       OTHERWISE[`${command} ${code}`] ?? OTHERWISE[code] ?? ""
@@ -119,12 +121,7 @@ function signInCall(
   flags: FlagValues,
 ): string | undefined {
   const own = valueFlags(flags, [...IDENTITY_FLAGS, "scope", ...STORE_FLAGS]);
-  if (demand !== undefined) {
-    const parameters = Object.entries(parametersOf(demand)).map((pair) =>
-      argument("parameter", pair.join("="))
-    );
-    return `login${own}${parameters.join("")}`;
-  }
+  if (demand) return `login${own}${demandFlags(demand)}`;
   if (code !== "login_required") return undefined;
   if (signIn === undefined) return `token --login${own}`;
   const named = {

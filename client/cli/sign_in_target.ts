@@ -7,7 +7,7 @@ import {
   namedBackend,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { createSession } from "../create_session.ts";
+import { openSession as openPrepared } from "../create_session.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import {
   isOfIdentity,
@@ -25,9 +25,10 @@ import { apiHostMissing } from "../options/resolve_options.ts";
 import { FILE_LIMITS } from "../options/settings_path.ts";
 import { permissionCheck } from "../permissions/permission_check.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
+import { canReadTerminal } from "../prompt/terminal.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { usageError } from "./command.ts";
+import { PROGRAM, usageError } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 
 /** The flag that names a backend. The flag of its options is the same with "-options". */
@@ -68,7 +69,7 @@ function namedByFlags(flags: FlagValues, flag: BackendFlag): NamedBackend | unde
     if (path === undefined) return undefined;
     throw usageError(`Cannot use --${flag}-options: it needs --${flag}. Give both.`);
   }
-  const origin = { name: `--${flag}`, options: `--${flag}-options` };
+  const origin = { name: `--${flag}`, options: `--${flag}-options FILE` };
   if (path === undefined) return { name, options: "{}", origin };
   const options = readPrivateFile(path, {
     ...FILE_LIMITS,
@@ -79,13 +80,22 @@ function namedByFlags(flags: FlagValues, flag: BackendFlag): NamedBackend | unde
   return { name, options, origin };
 }
 
+/** The way on from a store that keeps nothing, for which no command signs in. */
+export const KEEPING_STORE =
+  "Choose one that keeps them by --backend file. Where no flag or variable names the store, run: " +
+  `${PROGRAM} config set backend file. Or sign in within the program.`;
+
 /** Refuses a backend that keeps nothing once this program has ended. */
-export function assertPersistent(backend: OidcCredentialsBackend, action: string): void {
+export function assertPersistent(
+  backend: OidcCredentialsBackend,
+  action: string,
+  remedy: string = KEEPING_STORE,
+): void {
   if (backend.persistent !== false) return;
   throw new CredentialsBackendError("invalid_options", {
     action,
     reason: `${describeBackend(backend)} keeps tokens only while this program runs`,
-    remedy: 'Choose one that keeps them. The store kv does so with a "path" in its options.',
+    remedy,
   });
 }
 
@@ -167,23 +177,28 @@ export async function findTarget(
 }
 
 /**
- * The session of the sign-in that flags, variables and settings file name.
+ * The session of the sign-in that flags, variables and settings file name. A person at a terminal is asked
+ * for what the API demands, and for a first sign-in with `--login` alone.
  *
- * @param more Options beside those of the flags.
+ * @param isApi Whether the command calls the API, which has to be named then.
  */
 export async function openSession(
   flags: FlagValues,
   action: string,
   isApi: boolean = false,
-  more: SessionOptions = {},
 ): Promise<Session> {
   const target = await findTarget(flags, action, isApi);
-  return await createSession({
+  const isAsked = flags.has("login");
+  const options = {
     ...sessionOptions(flags),
     credentialsBackend: target?.backend,
-    interactive: flags.has("login"),
-    ...more,
-  });
+    interactive: isAsked,
+    ...isApi && canReadTerminal() && {
+      reauthenticate: "ask",
+      interactive: isAsked || undefined,
+    },
+  } as SessionOptions;
+  return await openPrepared(options, undefined, "createSession", action, isAsked);
 }
 
 /** A setting as a report shows it: its value, and the flag, variable or file that gives it. */

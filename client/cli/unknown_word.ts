@@ -7,11 +7,8 @@ import { type CliError, usageError } from "./command.ts";
 export function unknownWord(word: string, place: string, choices: readonly string[]): CliError {
   const option = optionNamed(word.replace(/^-+/, ""));
   const row = option && optionRow(option);
+  let hint = didYouMean(word, choices) || `It takes: ${choices.join(", ")}.`;
   // An option with a flag is not lacking: its name stands in a wrong place.
-  const variable = row?.flag === undefined ? row?.variable : undefined;
-  const hint = variable === undefined
-    ? didYouMean(word, choices) || `It takes: ${choices.join(", ")}.`
-    : `Set ${variable} instead.`;
-  const name = shown(word, "that");
-  return usageError(`Cannot use ${name} as ${place}: it is not known. ${hint}`);
+  if (row?.variable !== undefined && row.flag === undefined) hint = `Set ${row.variable} instead.`;
+  return usageError(`Cannot use ${shown(word, "that")} as ${place}: it is not known. ${hint}`);
 }

@@ -334,10 +334,10 @@ export function isOfIdentity({ group }: OptionRow): boolean {
   return group === "identity" || group === "client";
 }
 
-/** The option that a person names as code does (`clientId`), or as flags do (`client-id`). */
-export function optionNamed(word: string): OptionName | undefined {
+/** The option or setting that a person names as code does (`clientId`), or as flags do (`client-id`). */
+export function optionNamed(word: string): SettingName | undefined {
   const letters = (text: string) => text.replaceAll("-", "").toLowerCase();
-  return OPTION_NAMES.find((name) =>
+  return [...OPTION_NAMES, ...STORE_NAMES].find((name) =>
     letters(name) === letters(word) || optionRow(name).flag === word
   );
 }

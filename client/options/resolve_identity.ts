@@ -2,6 +2,7 @@ import { type ErrorParts, messageOf } from "../../backends/credentials_backend_e
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { given } from "../../backends/common/json.ts";
 import { isSecureUrl } from "../../backends/common/host.ts";
+import { isDeno } from "../../backends/common/runtime.ts";
 import {
   checkKeyPart,
   checkProfile,
@@ -14,7 +15,7 @@ import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
 import { KEY_WORDS, named, type OptionName, PROOFS, SIGN_IN_WORDS } from "./declaration.ts";
 import type { CallOrigin } from "./places.ts";
-import { listProfiles } from "./settings_path.ts";
+import { lackOfSettings, listProfiles } from "./settings_path.ts";
 
 /** The option by which a client proves who it is, with its value. */
 export interface ClientProof {
@@ -268,8 +269,10 @@ export function passedReason(name: OptionName, places?: CallOrigin): string | un
 export function settingsHint(places?: CallOrigin): string {
   if (places === undefined) return "";
   const { settings, profile } = places;
-  const { denial, path } = settings;
+  const { denial, path, state } = settings;
   if (denial !== undefined) return ` ${messageOf(denial)}`;
+  const lack = isDeno && state === "absent" && lackOfSettings();
+  if (lack) return ` There is no settings file: ${lack}.`;
   const names = listProfiles(settings);
   if (names === "" || profile !== undefined) return "";
   return ` Or name a profile of ${path} by ${named("profile")}: ${names}.`;

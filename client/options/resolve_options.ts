@@ -70,8 +70,8 @@ export interface ResolvedOptions {
   identity: Identity;
   /** With a trailing slash. */
   apiHost?: string;
-  /** Whether a person may be asked to sign in. */
-  interactive: boolean;
+  /** Why no person may be asked, in words. */
+  silencedBy: string | undefined;
   runtime: Runtime;
   /** Only for `init`. */
   modelOptions?: ModelOptions;
@@ -107,12 +107,11 @@ export function resolveOptions(
   if (debug) sinks.push(showEvent);
   const { issuer, clientId } = identity as Partial<OidcIdentity>;
   if (sinks.length > 0) runtime.emit = eventSink(sinks, given({ issuer, clientId }), runtime.now);
-  const { interactive = !isUnattended(options) } = options;
   let host = options.apiUrl ?? options.apiHost;
   if (isInit && host === undefined) host = localHost(identity, action, places);
   return {
     identity,
-    interactive: identity.kind === "oidc" && interactive,
+    silencedBy: silencerIn(options, places),
     runtime,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
     ...(isInit && { modelOptions: resolveModel(options, action) }),
@@ -158,6 +157,15 @@ function checkProof(identity: Identity, places?: CallOrigin) {
       throw new ValidMindAuthError("client_auth_unusable", { action, reason, remedy });
     }
   }
+}
+
+/** Why no person may be asked, in words; nothing where one may be. */
+function silencerIn(options: InitOptions, places?: CallOrigin): string | undefined {
+  const { interactive = !isUnattended(options) } = options;
+  if (interactive) return undefined;
+  const found = places?.origin.find("interactive");
+  if (found === undefined) return "CI is true, and there is no terminal";
+  return `${named("interactive")} is false in ${found.place.words}`;
 }
 
 /** Whether nobody can see the built-in prompt: in a job. A missing terminal alone proves nothing. */
@@ -246,8 +254,7 @@ export function checkSessionOptions(
 /** The demand of an API for which a person is to sign in. */
 export function demandIn(action: string, options: SignInOptions): ApiDemand {
   checkCallOptions(action, options, { for: "object", signal: "signal" });
-  const { for: { demand } = {} } = options;
-  if (demand !== undefined) return demand;
+  if (options.for?.demand) return options.for.demand;
   throw invalidOptions(action, "the error has no demand of an API", "Give one that has it.");
 }
 

@@ -139,7 +139,11 @@ function checkEntry(path: string, profile: string, entry: unknown, types: Option
   checkOptions(`use the settings file ${printable(path, 500)}${place}`, entry, types, fail);
   const checked = { ...entry as Entry };
   if (checked.backendOptions !== undefined && checked.backend === undefined) {
-    throw settingsError(path, `"backendOptions"${place} has no "backend" beside it`, "Give both.");
+    throw settingsError(
+      path,
+      `"backendOptions"${place} has no "backend" beside it`,
+      "Set both, or take both out: config unset backend backendOptions.",
+    );
   }
   for (const [name, value] of Object.entries(checked)) {
     // From the folder of the file: the folder in which a command is run decides nothing.

@@ -61,6 +61,15 @@ export function settingsPath(): string | undefined {
   });
 }
 
+/** Why there is no settings file where somebody may expect one; nothing where the usual one is not there. */
+export function lackOfSettings(): string | undefined {
+  const path = settingsPath();
+  if (path === undefined) return `${HOME_VARIABLE} is not set`;
+  if (path === "") return `${CONFIG_VARIABLE} turns it off`;
+  if (path === usualSettingsPath()) return undefined;
+  return `${CONFIG_VARIABLE} names ${path}, which is not there`;
+}
+
 /** The first profiles of a file as an error lists them. The file may be of another author. */
 export function listProfiles({ profiles }: Settings): string {
   return [...profiles.keys()].slice(0, 10).map((name) => printable(name)).join(", ");

@@ -57,11 +57,12 @@ export function preflight(
 
 /**
  * Whether a need is used here: an optional variable if it is set, and the settings file if it is there.
+ * The variables about the person always count: one that is set after the flags were printed is obeyed.
  *
  * @param unknown The answer where Deno does not let this process look.
  */
 export function isUsed(need: PermissionNeed, unknown = false): boolean {
-  if (need.need !== "optional") return true;
+  if (need.need !== "optional" || need.reason === GROUPS.person) return true;
   if (!isGranted(need)) return unknown;
   if (need.name === "env") return readEnvIfGranted(need.variable!) !== undefined;
   if (need.name !== "read") return unknown;

@@ -42,6 +42,8 @@ export interface Authorization {
   /** The page for the person. */
   url: string;
   redirectUri: string;
+  /** The `iss` of the answer, where the provider promises one: RFC 9207. */
+  iss?: string;
   state: string;
   /** Sent with the scope `openid`, whose ID token must bring it back. */
   nonce?: string;
@@ -77,7 +79,9 @@ export async function startAuthorization(
     }
     const endpoint = new URL(authorization_endpoint!);
     for (const [name, value] of Object.entries(query)) endpoint.searchParams.set(name, value);
-    return { url: endpoint.href, redirectUri, ...secrets };
+    const hasIss = server.authorization_response_iss_parameter_supported;
+    const iss = hasIss ? server.issuer : undefined;
+    return { url: endpoint.href, redirectUri, iss, ...secrets };
   });
 }
 
@@ -135,7 +139,7 @@ function validate(
 async function queryOf(
   { identity, client }: RequestContext,
   { redirectUri, loginHint, parameters }: AuthorizationOptions,
-  { state, nonce, verifier, dpopKey }: Omit<Authorization, "url" | "redirectUri">,
+  { state, nonce, verifier, dpopKey }: Omit<Authorization, "url" | "redirectUri" | "iss">,
 ) {
   return {
     ...parameters,

@@ -54,8 +54,10 @@ export async function authorizeDevice(
 ): Promise<DeviceAuthorization> {
   return await provider.use("start the sign-in", signal, async (context) => {
     const { identity, runtime, server, client, auth } = context;
-    const { acr_values_supported: acr_values, claims_parameter_supported: claims } = server;
-    const stated: Record<string, unknown> = { acr_values, claims };
+    const stated: Record<string, unknown> = {
+      acr_values: server.acr_values_supported,
+      claims: server.claims_parameter_supported,
+    };
     // Not where nobody chose this flow: Keycloak states the values, and its device flow ignores them.
     const isTaken = Object.keys(demanded).every((name) =>
       identity.flow === "device" && stated[name]

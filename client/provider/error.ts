@@ -94,7 +94,21 @@ function invalidAnswer(action: string, issuer: string, error: unknown) {
       remedy: remedyOfIdToken(code, text),
     });
   }
-  return invalidProvider(at, `its answer breaks the protocol: ${text}`);
+  return invalidProvider(at, `its answer breaks the protocol: ${faultWords(error)}`);
+}
+
+/** The faults of an answer for which oauth4webapi has words of its own. */
+const FAULT_WORDS: Readonly<Record<string, string>> = {
+  [oauth.RESPONSE_IS_NOT_JSON]: "it is not JSON",
+  [oauth.PARSE_ERROR]: "it is not JSON",
+  [oauth.RESPONSE_IS_NOT_CONFORM]: "its status is not that of a success",
+  [oauth.JSON_ATTRIBUTE_COMPARISON]: "it is about another address",
+};
+
+/** The fault of an answer that oauth4webapi does not take: its messages are fixed texts, unlike their causes. */
+export function faultWords(error: unknown): string {
+  const { code, message } = Object(error);
+  return FAULT_WORDS[code] ?? printable(`${message}`).replace('"response" body', "its JSON");
 }
 
 /** Whether an error of oauth4webapi is about the claims, the times or the key of a token. */

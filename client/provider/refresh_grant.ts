@@ -23,7 +23,7 @@ interface RefreshOptions {
   /** The refresh token. Secret. */
   refreshToken: string;
   /** The claims that the API wants, as JSON: Microsoft Entra. */
-  claims?: string | undefined;
+  claims?: string;
   /** The person of the last ID token, where there was one. The tokens of another person are refused. */
   subject?: Subject | undefined;
   /** The key that the tokens are bound to. */

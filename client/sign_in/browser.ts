@@ -36,7 +36,7 @@ export const signInByBrowser: Flow = async (provider, context) => {
   const authorization = await startAuthorization(provider, {
     redirectUri: listener.redirectUri,
     loginHint: ask.loginHint,
-    parameters: ask.authorizationParameters,
+    parameters: { ...ask.authorizationParameters, ...ask.demanded },
   }, signal);
   const answer = browserAnswer(authorization.state);
   const stop = new AbortController();
@@ -73,18 +73,25 @@ export async function browserObstacle(
 /** Shows the link by the caller's function, or in the built-in prompt with all ways for its answer. */
 async function showLink(
   issuer: string,
-  { url, redirectUri }: Authorization,
+  { url, redirectUri, iss = "" }: Authorization,
   startUrl: string,
   answer: BrowserAnswer,
   { runtime, ask, show }: FlowContext,
 ) {
   const expiresAt = new Date(runtime.now() + LIMIT_MS);
   runtime.emit?.({ type: "link_shown", expiresAt });
+  const offer = (address: string) => {
+    const parameters = parametersOf(address);
+    const given = parameters.get("iss") ?? "";
+    // The end of an address is easily lost, and a code can be used once.
+    const isCut = given !== iss && iss.startsWith(given);
+    return answer.offer(isCut ? new URLSearchParams() : parameters);
+  };
   const link: AuthorizationPrompt = {
     url,
     redirectUri,
     expiresAt,
-    submit: (address) => Promise.try(handIn, answer, address),
+    submit: (address) => Promise.try(() => assertTaken(offer(`${address}`))),
   };
   const { origin, pathname } = new URL(url);
   const page: SignInPage = {
@@ -95,7 +102,7 @@ async function showLink(
     answer: {
       redirectUri,
       startUrl,
-      submit: (address) => answer.offer(parametersOf(address)),
+      submit: offer,
     },
   };
   if (ask.onAuthorizationUrl === undefined) await show(page);
@@ -103,9 +110,8 @@ async function showLink(
   ask[ON_LINK]?.(link);
 }
 
-/** Hands in an address for a caller. */
-function handIn(answer: BrowserAnswer, address: string) {
-  const reason = answer.offer(parametersOf(String(address)));
+/** Tells a caller why an address was not taken. */
+function assertTaken(reason: string | undefined) {
   if (reason === undefined) return;
   throw new ValidMindAuthError("address_refused", {
     action: "use the address",

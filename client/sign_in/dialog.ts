@@ -101,7 +101,7 @@ function openDialog({ runtime, ask, signal }: AskPersonOptions) {
     const { submit } = answer;
     if (ask[ON_LINK] !== undefined) return { ...answer, handIn: NEXT_CELL };
     if (notebook() !== undefined) {
-      const { advice, cells } = twoCells(ask.call);
+      const { advice, cells } = twoCells(ask.call, ask.demand);
       const away = "Run the cell again. If the browser's last page did not load,";
       afterInterrupt = [`${away} ${advice}`, ...cells].join("\n");
       return { ...answer, handIn: [`Interrupt this cell, and ${advice}`, ...cells] };

@@ -1,11 +1,10 @@
 import type { TokenSet } from "../entry/bearer.ts";
-import { codeOf, CONSEQUENCES, ValidMindAuthError } from "../errors.ts";
+import { type ApiDemand, codeOf, CONSEQUENCES, ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import type { BrowserOptions } from "../options/browser_options.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { Failure, SignInPage } from "../prompt/prompt.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import type { SignInOptions } from "../session.ts";
 import type { AuthorizationPrompt, InitOptions } from "../session_options.ts";
 
 /** Tells a sign-in in two steps that a link is shown. A key beside the options that callers have. */
@@ -15,9 +14,11 @@ export const ON_LINK: unique symbol = Symbol("on link");
 export interface AskOptions
   extends BrowserOptions, Pick<InitOptions, "flow" | "onDeviceCode" | "openBrowser"> {
   /** The options of the call alone, for words that repeat it. */
-  call?: InitOptions & Partial<Pick<SignInOptions, "for">>;
+  call?: InitOptions;
+  /** The demand of an API, for the same words. */
+  demand?: ApiDemand;
   /** The parameters by which a provider is asked for what an API demands. */
-  demanded?: Readonly<Record<string, string>>;
+  demanded?: BrowserOptions["authorizationParameters"];
   /** Checks needs of the flow. Its error names all that the call needs. */
   check?: (needs: readonly PermissionNeed[]) => Promise<void>;
   [ON_LINK]?: (link: AuthorizationPrompt) => void;

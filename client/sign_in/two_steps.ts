@@ -1,10 +1,10 @@
 import { given } from "../../backends/common/json.ts";
-import { type ApiDemand, invalidOptions, ValidMindAuthError } from "../errors.ts";
+import { type ApiDemand, invalidOptions, throwToCaller, ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow } from "../options/declaration.ts";
 import { checkSessionOptions, demandIn } from "../options/resolve_options.ts";
 import type { Session, SignInOptions, StartedSignIn } from "../session.ts";
-import type { AuthorizationPrompt, SessionOptions } from "../session_options.ts";
-import { type AskOptions, ON_LINK } from "./flow.ts";
+import type { AuthorizationPrompt, InitOptions, SessionOptions } from "../session_options.ts";
+import { ON_LINK } from "./flow.ts";
 
 /** The function that signs in. */
 type OpenSession = (options: SessionOptions, demand?: ApiDemand) => Promise<Session>;
@@ -17,9 +17,8 @@ export async function startInBrowser(
   openSession: OpenSession,
   { for: wanted, ...options }: SessionOptions & Partial<SignInOptions>,
 ): Promise<StartedSignIn> {
-  const action = "start the sign-in";
-  const asked = checkSessionOptions(options, action, false);
-  const demand = wanted && demandIn(action, { for: wanted });
+  const asked = checkSessionOptions(options, "start the sign-in", false);
+  const demand = wanted && demandIn("start the sign-in", { for: wanted });
   checkFlow(asked);
   const stop = new AbortController();
   let newest: AuthorizationPrompt | undefined;
@@ -33,7 +32,7 @@ export async function startInBrowser(
       next.resolve(link);
       next = Promise.withResolvers(); // for the link after it, with fewer scopes
     },
-  } as SessionOptions, demand);
+  } as SessionOptions, demand).catch(throwToCaller);
   let hasEnded = false;
   const end = session.then(() => undefined).finally(() => hasEnded = true);
   /** A link; `undefined` where the sign-in ends before. */
@@ -79,8 +78,11 @@ function checkFlow({ flow = "browser" }: SessionOptions) {
 /** The second step of a sign-in in two steps, as its first one names it. */
 export const NEXT_CELL = [
   "Copy its whole address, which can be used once. Run in the next cell:",
-  'await signIn.finish("<address>"); // it gives a session',
+  'const session = await signIn.finish("<address>"); // signIn is the result of startSignIn()',
 ];
+
+/** This module by its own address: a notebook may have imported it, or parts of it, by any name. */
+const MODULE = JSON.stringify(import.meta.url.replace("client/sign_in/two_steps", "mod"));
 
 /** Two cells that sign in, and the way to them. */
 interface TwoCells {
@@ -94,19 +96,20 @@ interface TwoCells {
  * nothing of it is lost.
  *
  * @param call The options of the call.
+ * @param demand The demand of an API that the sign-in has to meet.
  */
-export function twoCells({ for: wanted, ...call }: NonNullable<AskOptions["call"]> = {}): TwoCells {
+export function twoCells(call: InitOptions = {}, demand?: ApiDemand): TwoCells {
   const members = Object.entries(call)
     .filter(([name, value]) => value !== undefined && isOfSignIn(name as OptionName))
     .map(([name, value]) => `${name}: ${literal(name as OptionName, value)}`);
   let last = "run this cell again";
-  if (wanted !== undefined) {
-    members.push(`for: ${JSON.stringify(wanted)}`);
+  if (demand) {
+    members.push(`for: ${JSON.stringify({ demand })}`);
     last = "repeat your call";
   }
   const options = members.length === 0 ? "" : `{ ${members.join(", ")} }`;
   const cells = [
-    `const signIn = await vm.startSignIn(${options}); // open its link`,
+    `const signIn = await (await import(${MODULE})).startSignIn(${options});`,
     'await signIn.finish("<address of the last page>");',
   ];
   return { advice: `use two cells. Then ${last}.`, cells };

@@ -41,7 +41,7 @@ const loadDpop = () => import("../api/dpop_fetch.ts");
 const TOKEN_TYPES = { forceRefresh: "boolean", signal: "signal" } as const;
 const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
-interface SignedInSessionOptions extends Omit<ResolvedOptions, "interactive"> {
+interface SignedInSessionOptions extends Omit<ResolvedOptions, "silencedBy"> {
   /** Whether a call asks the person where the API demands another sign-in. */
   asksAgain?: boolean;
   /**
@@ -204,6 +204,7 @@ export class SignedInSession implements Session {
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
       onRefusedAgain: () => tokens?.keepQuiet(),
+      remedyFor: async (demand) => await tokens?.remedyFor(demand),
       ...asksAgain && { session: this },
     });
   }
@@ -217,13 +218,13 @@ export class SignedInSession implements Session {
   }
 
   async #headers(
-    { rejected, claims, signal }: RenewalOptions,
+    { rejected, demand, signal }: RenewalOptions,
   ): Promise<{ headers: OwnHeaders; dpopKey?: CryptoKeyPair | undefined }> {
     this.#assertOpen();
     const { tokens } = this.#options;
     if (tokens === undefined) return { headers: this.#ownHeaders() };
     const refused = rejected?.authorization?.replace(/^\w+ /, "");
-    const bearer = await tokens.bearerAfter(refused, signal, claims);
+    const bearer = await tokens.bearerAfter(refused, signal, demand);
     const dpopKey = this.dpop ? await (await tokens.renewal()).keyOf(bearer) : undefined;
     const scheme = dpopKey === undefined ? "Bearer" : "DPoP";
     return { headers: this.#ownHeaders(`${scheme} ${bearer.token}`), dpopKey };

@@ -92,7 +92,10 @@ export class EntryRenewal extends EntryUse {
     options.runtime.emit?.({ type: "refresh_started" });
     const provider = await found;
     if (!await this.#isProvenFor(stored)) return undefined;
-    const answer = await this.#request(provider, stored, claims);
+    let answer: Renewed | undefined;
+    if (this.isAlone) { // the client's own grant keeps nothing of an earlier entry
+      answer = { tokens: await (await loadUnattended()).requestUnattended(provider) };
+    } else answer = await this.#refresh(provider, stored!, claims);
     if (answer === undefined) return undefined;
 
     const entry = this.entryOf(answer.tokens, answer.previous);
@@ -122,20 +125,9 @@ export class EntryRenewal extends EntryUse {
   }
 
   /**
-   * Asks for new tokens: by the client's own grant, which keeps nothing of an earlier entry, or a refresh.
-   * `undefined` where that was refused, and the store holds another grant by then.
+   * Trades the refresh token of an entry for new tokens. A new refresh token is not lost by a fault.
+   * `undefined` where it was refused, and the store holds another grant by then.
    */
-  async #request(
-    provider: OidcProvider,
-    stored: OidcCredentials | undefined,
-    claims?: string,
-  ): Promise<Renewed | undefined> {
-    if (!this.isAlone) return await this.#refresh(provider, stored!, claims);
-    const { requestUnattended } = await loadUnattended();
-    return { tokens: await requestUnattended(provider) };
-  }
-
-  /** Trades the refresh token of an entry for new tokens. A new refresh token is not lost by a fault. */
   async #refresh(
     provider: OidcProvider,
     stored: OidcCredentials,
@@ -172,12 +164,12 @@ export class EntryRenewal extends EntryUse {
   async #afterRefusal(
     entry: OidcCredentials,
     cause: ValidMindAuthError,
-    claims: string | undefined,
+    claims?: string,
   ): Promise<undefined> {
     const { store } = this;
     const { asksPerson, ...consequence } = CONSEQUENCES[cause.kind ?? "refused"];
     // The API chose the claims: their refusal says nothing of the grant.
-    const keepsGrant = consequence.keepsGrant || claims !== undefined;
+    const keepsGrant = consequence.keepsGrant || claims;
     if (!keepsGrant) markSpent(entry.refresh_token!);
     const present = await store.loadLocked();
     const isSame = grantOf(present) === grantOf(entry);
@@ -192,7 +184,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** Throws a refusal again where the same request was refused a moment ago. */
-  #assertNotRefused(stored: OidcCredentials | undefined, wanted: string | undefined) {
+  #assertNotRefused(stored: OidcCredentials | undefined, wanted?: string) {
     if (this.#refused === undefined) return;
     const { grant, claims, until, error } = this.#refused;
     const isRecent = this.options.runtime.elapsed() < until;

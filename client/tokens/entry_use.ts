@@ -12,7 +12,7 @@ import {
   isFresh,
   type TokenSet,
 } from "../entry/bearer.ts";
-import type { ValidMindAuthError } from "../errors.ts";
+import type { ApiDemand, ValidMindAuthError } from "../errors.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { loginRequired } from "./login_required.ts";
@@ -80,8 +80,8 @@ export class EntryUse {
   }
 
   /** The error where a person has to sign in and is not asked. */
-  loginRequired(reason: string, cause?: Error): ValidMindAuthError {
-    return loginRequired(this.options, reason, cause);
+  loginRequired(reason: string, cause?: Error, demand?: ApiDemand): ValidMindAuthError {
+    return loginRequired(this.options, reason, cause, demand);
   }
 
   bearerIn(entry: OidcCredentials): Bearer | undefined {

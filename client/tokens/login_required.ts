@@ -34,24 +34,33 @@ export function loginRequired(
 
 /** The ways to sign in to the same store. The command is safe in a folder that somebody else wrote. */
 function wayToSignIn(
-  { isFound, stored: { backend } }: TokenSourceOptions,
+  { isFound, silencedBy, stored: { backend } }: TokenSourceOptions,
   signIn: Record<string, string | boolean>,
-  demand: ApiDemand | undefined,
+  demand?: ApiDemand,
 ) {
   const call = demand ? "session.signIn({ for: error })" : "init()";
-  const here = `run ${call} in a notebook or a terminal.`;
-  if (backend.persistent === false) return `Nothing is stored beyond this process: ${here}`;
-  if (!isFound) return `Sign in with the program that made the store: ${here}`;
+  let cause = "";
+  let here = `run ${call} in a notebook or a terminal.`;
+  if (silencedBy !== undefined) {
+    cause = `No person may be asked: ${silencedBy}. `;
+    here = `run ${call} in a notebook or a terminal without that setting.`;
+  }
+  if (backend.persistent === false) return `${cause}Nothing is stored beyond this process: ${here}`;
+  if (!isFound) return `${cause}Sign in with the program that made the store: ${here}`;
   const flags = Object.entries(signIn).map(([name, value]) => {
     const flag = `--${OPTIONS[name as typeof NAMING[number]].flag}`;
     return typeof value === "string" ? `${flag} ${quoteArgument(value)}` : flag;
   });
-  for (const pair of Object.entries(parametersOf(demand ?? {}))) {
-    flags.push(`--parameter ${quoteArgument(pair.join("="))}`);
-  }
   const runs = ["deno run -A --no-config", ...isInKv(backend) ? ["--unstable-kv"] : []];
-  const command = [...runs, "jsr:@validmind/auth/cli login", ...flags].join(" ");
-  return `Sign in with\n  ${command}\nor with validmind-auth login and the same flags, or ${here}`;
+  const command = [...runs, "jsr:@validmind/auth/cli login", ...flags].join(" ") +
+    demandFlags(demand);
+  return `${cause}Sign in with\n  ${command}\nor with validmind-auth login and the same flags, or ${here}`;
+}
+
+/** The flags that have a sign-in meet a demand. */
+export function demandFlags(demand: ApiDemand = {}): string {
+  const parameters = Object.entries(parametersOf(demand));
+  return parameters.map((pair) => ` --parameter ${quoteArgument(pair.join("="))}`).join("");
 }
 
 /** The meaning of a refused refresh, or of one whose ID token failed its checks, in words. */

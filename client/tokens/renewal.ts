@@ -5,13 +5,13 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { joinScopes, parametersOf, shortfallOf } from "../api/demand.ts";
 import { type Bearer, coversScope, readClaims } from "../entry/bearer.ts";
 import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
-import { named } from "../options/declaration.ts";
 import { isShownByCaller, showLine } from "../prompt/terminal.ts";
+import { BY_BROWSER } from "../provider/remedy.ts";
 import type { ClearResult } from "../session.ts";
 import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { loadProvider, NO_KEY } from "./entry_use.ts";
-import { loginRequired, noLiveBearer } from "./login_required.ts";
+import { noLiveBearer } from "./login_required.ts";
 import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
@@ -37,7 +37,7 @@ export class TokenRenewal extends EntryRenewal {
     demand?: ApiDemand,
   ): Promise<boolean> {
     const { store } = this;
-    const { ask, beforeProvider } = this.options;
+    const { asksFirst, beforeProvider } = this.options;
     let stored = read;
     if (store.unstored) stored = await untilAborted(store.load(), signal);
     if (await this.servedBy(stored)) this.#held.adopt(stored!, era);
@@ -48,7 +48,7 @@ export class TokenRenewal extends EntryRenewal {
     if (this.#held.fresh) return false;
 
     const obstacle = await this.obstacleIn(stored);
-    if (obstacle !== undefined && ask === undefined) throw this.loginRequired(obstacle);
+    if (obstacle !== undefined && !asksFirst) throw this.loginRequired(obstacle);
     await beforeProvider();
     const isRenewed = obstacle === undefined && await this.#renewWithoutPerson(signal);
     if (!isRenewed) await this.#askPerson(signal);
@@ -57,13 +57,16 @@ export class TokenRenewal extends EntryRenewal {
 
   /** Asks the person for a sign-in that meets a demand of the API. It replaces that of the same person. */
   async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
-    const { askAgain, beforeProvider } = this.options;
-    if (askAgain === undefined) {
-      const reason = "the API demands another sign-in, and nobody may be asked";
-      throw loginRequired(this.options, reason, undefined, demand);
+    const { ask, beforeProvider } = this.options;
+    if (!ask) {
+      throw this.loginRequired(
+        "the API demands another sign-in, and nobody may be asked",
+        undefined,
+        demand,
+      );
     }
     await beforeProvider();
-    if (!isShownByCaller(askAgain)) {
+    if (!isShownByCaller(ask)) {
       await showLine(`The API demands another sign-in: ${JSON.stringify(demand)}`);
     }
     await this.#askPerson(signal, demand);
@@ -76,7 +79,7 @@ export class TokenRenewal extends EntryRenewal {
       return true;
     } catch (error) {
       const needsPerson = codeOf(error).code === "login_required";
-      if (needsPerson && this.options.ask !== undefined) return false;
+      if (needsPerson && this.options.asksFirst) return false;
       throw error;
     }
   }
@@ -102,7 +105,7 @@ export class TokenRenewal extends EntryRenewal {
   async #askAlone(
     rejected: string | undefined,
     signal: AbortSignal,
-    demand: ApiDemand | undefined,
+    demand?: ApiDemand,
   ) {
     const { ask, runtime } = this.options;
     const { store } = this;
@@ -111,11 +114,9 @@ export class TokenRenewal extends EntryRenewal {
       return await store.read(true);
     };
     const before = await untilAborted(store.withLock(prove, { signal }), signal);
-    const [again, { askPerson }] = await Promise.all([
-      demand && this.#prepareAgain(demand, store.unstored ?? before),
-      import("../sign_in/dialog.ts"),
-    ]);
+    const again = demand && await this.#prepareAgain(demand, store.unstored ?? before);
     const provider = again?.provider ?? await this.openProvider();
+    const { askPerson } = await import("../sign_in/dialog.ts");
     return await askPerson(provider, {
       runtime,
       ask: again?.ask ?? ask!,
@@ -145,21 +146,20 @@ export class TokenRenewal extends EntryRenewal {
    * the scope goes over. A refresh with an old token would undo the sign-in, or a sign-out in between.
    */
   async #prepareAgain(demand: ApiDemand, before: OidcCredentials | undefined) {
-    const { identity, runtime, askAgain } = this.options;
+    const { identity, runtime, ask } = this.options;
     const askedAt = Date.now() / 1000;
     const { scope: more, ...demanded } = parametersOf(demand);
     const scope = joinScopes(identity.scope, before?.scope, more);
-    const provider = await (await loadProvider()).openProvider({ ...identity, scope }, runtime);
     const action = `sign in again at ${identity.issuer}`;
-    const authorizationParameters = { ...askAgain!.authorizationParameters, ...demanded };
-    const call = { ...askAgain!.call, for: { demand } };
     return {
-      provider,
-      ask: { ...askAgain, authorizationParameters, demanded, call },
+      provider: await (await loadProvider()).openProvider({ ...identity, scope }, runtime),
+      ask: { ...ask, demanded, demand },
       previous: { scope } as OidcCredentials,
       /** The error for tokens of another person than the stored ones, and for those that do not meet the demand. */
       faultIn(entry: OidcCredentials, present = before) {
-        if ([before, present].some((one) => isOtherPerson(one, entry))) {
+        const sub = subOf(entry);
+        // An ID token that names nobody is another's.
+        if ([before, present].some((one) => one?.id_token && (subOf(one) ?? "") !== sub)) {
           return new ValidMindAuthError("id_token_invalid", {
             action,
             reason: "the new ID token is of another person",
@@ -167,14 +167,11 @@ export class TokenRenewal extends EntryRenewal {
           });
         }
         const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
-        let remedy = "Ask the provider's administrator.";
-        if (identity.flow === "device") { // the others take the browser for a demand
-          remedy = `Set ${named("flow", "browser")}, or ask the provider's administrator.`;
-        }
         return lack && new ValidMindAuthError("demand_unmet", {
           action,
           reason: `the provider does not do what the API demands: ${lack}`,
-          remedy,
+          remedy:
+            `Ask the provider's administrator. Where the flow was "device", set ${BY_BROWSER}.`,
         });
       },
     };
@@ -230,11 +227,11 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Follows an unsuccessful renewal in the memory of the session. */
-  #followFailure(error: unknown, claims: string | undefined) {
+  #followFailure(error: unknown, claims?: string) {
     const { unstored } = this.store;
     if (unstored !== undefined && coversScope(unstored, this.options.identity.scope)) {
       this.#held.adoptUnstored(unstored);
-    } else if (claims === undefined && endsSignIn(error)) this.#held.dropRefreshToken();
+    } else if (!claims && endsSignIn(error)) this.#held.dropRefreshToken();
   }
 
   /** Takes over the stored entry where it has a fresh bearer other than `rejected`. */
@@ -259,11 +256,9 @@ export class TokenRenewal extends EntryRenewal {
   }
 }
 
-/** Whether an entry is of another person than an earlier one. An ID token that names nobody is another's. */
-function isOtherPerson(earlier: OidcCredentials | undefined, entry: OidcCredentials) {
-  if (!earlier?.id_token) return false;
-  const [old, own] = [earlier, entry].map((one) => readClaims(`${one.id_token}`)?.sub);
-  return old === undefined || old !== own;
+/** The person of an entry, as its ID token names one. */
+function subOf({ id_token }: OidcCredentials) {
+  return readClaims(`${id_token}`)?.sub;
 }
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */

@@ -25,8 +25,10 @@ export interface TokenSourceOptions {
   runtime: Runtime;
   /** How a person is asked; absent where nobody is to be asked. */
   ask: AskOptions | undefined;
-  /** How a person is asked for another sign-in; absent where nobody is to be asked. */
-  askAgain: AskOptions | undefined;
+  /** Whether the person is asked for a first sign-in, too, and not only for another one. */
+  asksFirst: boolean;
+  /** Why no person may be asked, in words. */
+  silencedBy?: string | undefined;
   /** Runs before the provider is needed at sign-in, and may refuse. */
   beforeProvider: () => Promise<void>;
 }

@@ -39,11 +39,11 @@ export class TokenSource {
    * @returns Whether the person was asked.
    */
   async signIn(signal?: AbortSignal, demand?: ApiDemand): Promise<boolean> {
-    const { stored, identity, ask } = this.#options;
+    const { stored, identity, asksFirst } = this.#options;
     const { era } = this.held;
     // Unstored tokens and DPoP keys are handled by the renewal.
     let entry: OidcCredentials | undefined;
-    if (!stored.unstored) entry = await untilAborted(stored.read(ask !== undefined), signal);
+    if (!stored.unstored) entry = await untilAborted(stored.read(asksFirst), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);
@@ -69,17 +69,17 @@ export class TokenSource {
    * The bearer token after a request; another one than the API has refused. Within a minute after it has
    * refused a new one as well, only one that somebody else has stored.
    *
-   * @param claims The claims that a refresh asks for; `false` where no refresh helps.
+   * @param demand The demand of the API. No refresh meets it, unless it is for claims.
    */
   async bearerAfter(
     rejected: string | undefined,
     signal?: AbortSignal,
-    claims?: string | false,
+    demand?: ApiDemand,
   ): Promise<Bearer> {
     const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
-    const mayRenew = !isQuiet && claims !== false;
+    const mayRenew = !isQuiet && (!demand || demand.claims);
     if (rejected === undefined || mayRenew) {
-      return await this.bearer(rejected, signal, claims || undefined);
+      return await this.bearer(rejected, signal, demand?.claims);
     }
     const adopt = async () => await (await this.renewal()).adoptStored(rejected);
     const stored = await untilAborted(adopt(), signal);
@@ -89,6 +89,13 @@ export class TokenSource {
       reason: "the API has refused a new token as well, less than a minute ago, or wants a person",
       remedy: "Check what the API demands, and sign in again.",
     });
+  }
+
+  /** The way to sign in as an API demands, where `Session.signIn` may not ask. */
+  async remedyFor(demand: ApiDemand): Promise<string | undefined> {
+    const { ask, silencedBy } = this.#options;
+    if (ask !== undefined || silencedBy === undefined) return undefined;
+    return (await this.renewal()).loginRequired("", undefined, demand).remedy;
   }
 
   /** Ends, for a while, the refreshes because of a 401: the API has refused a new token as well. */

@@ -55,6 +55,12 @@ for (const [cause, code, reason] of FAULTS) {
       const flags = ["read", "write"].map((name) =>
         quoteArgument(`--allow-${name}=${path.replace("/credentials.json", "")}`)
       );
+      const isClosed = code === "backend_denied";
+      const folderAndFile = `${quoteArgument(path.replace("/credentials.json", ""))} ${
+        quoteArgument(path)
+      }`;
+      const opens = `chmod u+rwX ${folderAndFile}`;
+      assertEquals(error.remedy.includes(opens), isClosed && isPosix, error.remedy);
       const isOurs = code === "permission_required";
       const isUnavailable = code === "backend_unavailable";
       assertEquals(error.remedy.includes("VM_OIDC_NO_PERSIST=1"), isUnavailable);

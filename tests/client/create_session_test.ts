@@ -1,6 +1,9 @@
-import { createSession } from "@validmind/auth";
+import { createSession, MemoryCredentialsBackend, type SessionOptions } from "@validmind/auth";
 import { oidcProviderWorld, test } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
+import { withEnv } from "../support/own_env.ts";
+import { OwnStreams } from "../support/own_streams.ts";
+import { withTempHome } from "../support/temp_home.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { runDeno } from "../support/deno_process.ts";
 import { assertEquals, assertMatch } from "@std/assert";
@@ -42,6 +45,35 @@ test("sign-in: interactive false, as an option or a variable, fails without a re
   assertEquals([world.provider.requests, backend.calls], [[], ["get", "get"]]);
   await createSession({ ...options, interactive: true });
   assertEquals(world.codes.length, 1);
+});
+
+test("sign-in: where asking is forbidden, the error names what forbids it, and the way on", async (world) => {
+  const { issuer, clientId } = world.provider;
+  const silent = { issuer, clientId, onDeviceCode: undefined };
+  using _streams = new OwnStreams(); // no terminal
+  const cases: [words: string, variables: Record<string, string>, options: SessionOptions][] = [
+    ["interactive (VM_OIDC_INTERACTIVE) is false in the variables.", {
+      VM_OIDC_INTERACTIVE: "0",
+    }, {}],
+    ["interactive (VM_OIDC_INTERACTIVE) is false in the options.", {}, {
+      interactive: false,
+    }],
+    ["CI is true, and there is no terminal.", { CI: "true" }, {}],
+  ];
+  for (const [words, variables, options] of cases) {
+    await withTempHome(async () => {
+      await withEnv(variables, async () => {
+        const run = (more = {}) => createSession({ ...silent, ...options, ...more });
+        const login = `Sign in with\n  deno run -A --no-config jsr:@validmind/auth/cli login`;
+        const here = "run init() in a notebook or a terminal without that setting.";
+        await rejectsWith("login_required", run, `No person may be asked: ${words} ${login}`, here);
+        const memory = { credentialsBackend: new MemoryCredentialsBackend() };
+        const alone = `${words} Nothing is stored beyond this process: ${here}`;
+        await rejectsWith("login_required", () => run(memory), alone);
+      });
+    });
+  }
+  assertEquals(world.provider.requests, []);
 });
 
 Deno.test("sign-in: without a refresh token a session ends with login_required, unasked", async () => {

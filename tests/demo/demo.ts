@@ -80,6 +80,7 @@ await withTempHome(async (home) => {
   Deno.env.set("VM_API_MODEL", "cl-demo");
   console.log("All of this runs on your machine. Your own credentials are left alone.\n");
   tell("OpenID Provider", provider.issuer);
+  tell("Client", provider.clientId);
   tell("API", api.apiHost);
   tell("Temporary home", home);
   tell(
@@ -88,6 +89,10 @@ await withTempHome(async (home) => {
       ? "you: any name and password do"
       : "this program (you, with: deno task demo --manual)",
   );
-  await tellStory(provider, api);
+  await tellStory(provider, api).catch((error) => {
+    if (error.code !== "device_code_expired") throw error;
+    console.error("\nNobody approved in time. Run it again.");
+    Deno.exitCode = 1;
+  });
 });
 console.log("\nDone. The temporary home is gone.");

@@ -12,6 +12,7 @@ import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
 import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
 import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
 import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
+import { isUsed } from "../../client/permissions/preflight.ts";
 import { table } from "./generated_part.ts";
 import { OwnEnv } from "../support/own_env.ts";
 
@@ -32,7 +33,7 @@ const VARIABLES = {
 /** The flags of the quick start's script, for README.md. */
 export async function quickStartFlags(): Promise<string> {
   using _ = new OwnEnv(VARIABLES);
-  const required = (await requiredPermissions({})).filter(({ need }) => need !== "optional");
+  const required = (await requiredPermissions({})).filter((need) => isUsed(need));
   const flags = joinedFlags(required).join(" \\\n  ");
   return `\`\`\`sh\ndeno run \\\n  ${flags} \\\n  script.ts\n\`\`\``;
 }

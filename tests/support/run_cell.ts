@@ -1,11 +1,8 @@
-import * as vm from "@validmind/auth";
-
 /** Runs a cell of a notebook as it is written. The names in it are those of earlier cells. */
 export function runCell<T>(code: string, names: Record<string, unknown>): Promise<T> {
   const Cell = Object.getPrototypeOf(async () => {}).constructor;
-  const all = { vm, ...names };
-  return new Cell(...Object.keys(all), code.replace(/^(const \w+ = )?/, "return "))(
-    ...Object.values(all),
+  return new Cell(...Object.keys(names), code.replace(/^(const \w+ = )?/, "return "))(
+    ...Object.values(names),
   );
 }
 

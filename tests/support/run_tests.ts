@@ -9,15 +9,21 @@
  *
  * `--reports=FOLDER` keeps the JUnit reports, and `--coverage` collects coverage in `coverage/data/`.
  *
+ * Test files share an isolate with their neighbours: their starts took a seventh of the CPU time.
+ * Deno then names a group by the folder of its first file, and a test by where it was registered. Slow and
+ * live files have isolates of their own, and so has each file that is named.
+ *
  * A run without a passed test fails, and so does one with a test that takes minutes. A test of a whole run
  * that is ignored and not in `may_be_ignored.ts` fails the run. Variables of this module, and those that
  * change Deno, are not handed on: the tests set their own.
  */
-import { fromFileUrl } from "@std/path/from-file-url";
+import { walk } from "@std/fs/walk";
+import { dirname, fromFileUrl, relative } from "@std/path";
 import { mayBeIgnored, needsRoot } from "./may_be_ignored.ts";
 import { countCases, countsLine, type JunitCase, junitCases } from "./reports.ts";
 import { runWatched } from "./run_watched.ts";
 import { findDenoDir, ROOMY } from "./deno_process.ts";
+import { tempDir } from "./temp_home.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const ALLOW = ["-A", "--unstable-kv"];
@@ -29,13 +35,33 @@ const COVERAGE = [`--coverage=${COVERAGE_FOLDER}`, "--coverage-raw-data-only"];
 const ALONE = ["tests/lab/torture/", "tests/live/lab/"];
 /** Files that take longest: they begin first, so that no other waits for one of them at the end. */
 const LONGEST = [
+  "tests/live/backends/helper_test.ts",
+  "tests/live/hub/hub_upkeep_test.ts",
+  "tests/live/hub/validmind_store_test.ts",
   "tests/readme_test.ts",
   "tests/backends/testing/several_processes_test.ts",
   "tests/backends/helper_test.ts",
   "tests/backends/conformance_test.ts",
 ];
-const SLOW = "tests/**/*_slow_test.ts";
 const LIVE = "tests/live/";
+/**
+ * Files that need an isolate as new as a process, which has granted nothing yet, has opened no store by name
+ * alone, and knows no tokens that it has to hide. Those of the stores are soon loaded.
+ */
+const OWN_ISOLATE = [
+  "tests/backends/",
+  "tests/behaviour/secrecy/",
+  "tests/behaviour/storage/",
+  "tests/client/cli/commands/config_test.ts",
+  "tests/client/cli/commands/login_test.ts",
+  "tests/client/cli/commands/status_test.ts",
+  "tests/client/options/secret_file_test.ts",
+  LIVE,
+];
+/** How many live files run at once on two processors: they mostly wait for their servers. */
+const LIVE_JOBS = "3";
+/** Files of one isolate: few enough that two cores end together. */
+const TOGETHER = 12;
 const OWN = ["--all", "--servers", "--coverage"];
 
 /** One call of `deno`, and the name of its report. */
@@ -51,32 +77,57 @@ const isCovered = Deno.args.includes("--coverage");
 const reports = Deno.args.find((arg) => arg.startsWith("--reports="))?.slice("--reports=".length);
 const rest = Deno.args.filter((arg) => !OWN.includes(arg) && !arg.startsWith("--reports="));
 
-function parts(): Part[] {
+async function parts(folder: string): Promise<Part[]> {
   const common = ["test", ...ALLOW, ...STRICT, ...(isCovered ? COVERAGE : [])];
-  const left = [...(isAll ? [] : [SLOW]), ...(hasServers ? [] : [LIVE])];
-  const ignoring = (paths: readonly string[]) => paths.length > 0 ? [`--ignore=${paths}`] : [];
   const paths = rest.filter((arg) => !arg.startsWith("-") && exists(arg));
-  if (paths.length > 0) {
-    const isNamed = paths.some((path) => path.endsWith("_test.ts"));
-    const isLive = paths.some((path) => path.startsWith(LIVE));
-    const ignored = isNamed ? [] : ignoring(isLive ? left.filter((one) => one !== LIVE) : left);
-    return [{ name: "tests", args: [...common, ...ignored, ...rest] }];
+  if (paths.some((path) => path.endsWith("_test.ts"))) {
+    return [{ name: "tests", args: [...common, ...rest] }];
   }
-  const ignored = ignoring([...left, ...ALONE].map(anywhere));
-  const tests = [...common, ...ignored, ...LONGEST, "tests/", ...rest];
-  const alone = [...common, ...ignoring(left), "--permit-no-files", ...ALONE, ...rest];
+  const flags = rest.filter((arg) => !paths.includes(arg));
+  const files = await filesIn(paths.length > 0 ? paths : ["tests"]);
+  const isAlone = (file: string) => paths.length === 0 && ALONE.some((one) => file.startsWith(one));
+  const args = await modulesOf(files.filter((file) => !isAlone(file)), folder);
+  const alone = files.filter(isAlone);
+  const docs = { name: "docs", args: ["run", ...ALLOW, "tests/support/doc_tests.ts"] };
   return [
-    { name: "tests", args: tests },
-    ...(isAll ? [{ name: "alone", args: alone }] : []),
-    ...(rest.length === 0
-      ? [{ name: "docs", args: ["run", ...ALLOW, "tests/support/doc_tests.ts"] }]
-      : []),
+    // Without a file Deno would run all that it finds.
+    ...(args.length > 0 ? [{ name: "tests", args: [...common, ...args, ...flags] }] : []),
+    ...(alone.length > 0 ? [{ name: "alone", args: [...common, ...alone, ...flags] }] : []),
+    ...(rest.length === 0 ? [docs] : []),
   ];
 }
 
-/** Deno forgets to ignore a folder where it is given files of its parent, and keeps to a pattern for all. */
-function anywhere(path: string): string {
-  return path.endsWith("/") ? `${path.replace("tests/", "tests/**/")}**` : path;
+/** The test files of folders that are wanted, sorted. */
+async function filesIn(folders: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for (const folder of folders) {
+    const isLive = hasServers || `${folder}/`.startsWith(LIVE);
+    const skip = [...(isAll ? [] : [/_slow_test\.ts$/]), ...(isLive ? [] : [/tests.live\b/])];
+    for await (const { path } of walk(folder, { match: [/_test\.ts$/], skip })) {
+      files.push(relative(".", path).replaceAll("\\", "/"));
+    }
+  }
+  return files.sort();
+}
+
+/** The modules that run these files: the longest, those that share, and those that do not. */
+async function modulesOf(files: readonly string[], folder: string): Promise<string[]> {
+  const isOwn = (file: string) =>
+    file.endsWith("_slow_test.ts") || OWN_ISOLATE.some((one) => file.startsWith(one));
+  const longest = LONGEST.filter((file) => files.includes(file));
+  const others = files.filter((file) => !longest.includes(file));
+  const own = others.filter(isOwn);
+  const sharing = others.filter((file) => !isOwn(file));
+  const groups: string[] = [];
+  while (sharing.length > 0) {
+    const some = sharing.splice(0, TOGETHER);
+    const room = dirname(some[0]!).replaceAll("/", "-");
+    const group = `${folder}/${room}-${groups.length}_test.ts`;
+    const imports = some.map((file) => `import "${new URL(file, ROOT)}";\n`);
+    await Deno.writeTextFile(group, imports.join(""));
+    groups.push(group);
+  }
+  return [...longest, ...groups, ...own];
 }
 
 function exists(path: string): boolean {
@@ -95,6 +146,7 @@ async function run({ name, args }: Part, folder: string): Promise<JunitCase[]> {
   // For what runs in children only, such as a Worker with an unstable flag: see deno_process.ts.
   const env: Record<string, string> = isCovered ? { DENO_COVERAGE_DIR: COVERAGE_FOLDER } : {};
   env.DENO_DIR = findDenoDir(); // else each file that starts a process would ask for it
+  if (hasServers) env.DENO_JOBS = Deno.env.get("DENO_JOBS") ?? LIVE_JOBS;
   const command = [Deno.execPath(), ...args, `--junit-path=${report}`];
   const isGood = await runWatched(command, { cwd: ROOT, env });
   const cases = exists(report) ? junitCases(await Deno.readTextFile(report)) : [];
@@ -149,10 +201,11 @@ if (import.meta.main) {
   const folder = reports ?? await Deno.makeTempDir({ prefix: "validmind-auth-junit-" });
   await Deno.mkdir(folder, { recursive: true });
   try {
+    await using groups = await tempDir();
     const cases: JunitCase[] = [];
-    for (const part of parts()) cases.push(...await run(part, folder));
+    for (const part of await parts(groups.path)) cases.push(...await run(part, folder));
     const counts = countCases(cases);
-    if (counts.passed === 0) {
+    if (counts.passed + counts.failed === 0) {
       console.log(
         "Cannot pass: no test ran. Check the path, --filter and the servers. Slow tests need test:all.",
       );

@@ -1,8 +1,5 @@
-import { STORED_ONLY } from "../../create_session.ts";
 import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { canReadTerminal } from "../../prompt/terminal.ts";
-import type { SessionOptions } from "../../session_options.ts";
 import { CliError, type CommandCall, usageError } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
 import { print, write } from "../output.ts";
@@ -16,10 +13,7 @@ export async function run({ flags, args, command }: CommandCall): Promise<void> 
     throw usageError("Cannot call the API: it takes one path. Give one, such as: api ping");
   }
   const { query, ...init } = await readRequest(flags, command.action);
-  const isAsked = flags.has("login");
-  const ask = { reauthenticate: "ask", interactive: isAsked || undefined, [STORED_ONLY]: !isAsked };
-  const more = (canReadTerminal() ? ask : {}) as SessionOptions;
-  await using session = await openSession(flags, command.action, true, more);
+  await using session = await openSession(flags, command.action, true);
   const separator = path.includes("?") ? "&" : "?";
   const response = await session.fetch(query === "" ? path : path + separator + query, init);
   await printAnswer(response);

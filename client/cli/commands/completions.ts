@@ -2,7 +2,7 @@ import { quotePosix } from "../../../backends/common/runtime.ts";
 import { BUILT_IN_NAMES } from "../../../backends/load/create_backend.ts";
 import { SETTINGS } from "../../options/declaration.ts";
 import { type Command, type CommandCall, PROGRAM } from "../command.ts";
-import { type FlagName, FLAGS } from "../flags.ts";
+import { CHANGE_FLAGS, type FlagName, FLAGS } from "../flags.ts";
 import { print } from "../output.ts";
 import { unknownWord } from "../unknown_word.ts";
 
@@ -10,7 +10,7 @@ import { unknownWord } from "../unknown_word.ts";
 const CHANGES = ["set", "unset"].map((name) => ({
   name,
   words: SETTINGS,
-  flags: ["profile", "config", "json"] as const,
+  flags: CHANGE_FLAGS,
 }));
 
 export function run({ commands, command, args: [shell = "bash"] }: CommandCall): void {

@@ -1,5 +1,5 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
-import { parseObject } from "../../../backends/common/json.ts";
+import { given, parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { quoteArgument } from "../../../backends/common/runtime.ts";
@@ -12,17 +12,26 @@ import { normalizeIssuer } from "../../credential_key.ts";
 import { ValidMindAuthError } from "../../errors.ts";
 import { discoverApi } from "../../discover_api.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
-import { optionNamed, optionRow, type SettingName, SETTINGS } from "../../options/declaration.ts";
+import {
+  type OptionName,
+  optionNamed,
+  optionRow,
+  OPTIONS,
+  type SettingName,
+  SETTINGS,
+} from "../../options/declaration.ts";
+import { findOrigin, SETTINGS_FILE } from "../../options/places.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { assertInPlace, parseSettings, readText } from "../../options/settings_file.ts";
-import { CONFIG_VARIABLE, settingsPath, shown } from "../../options/settings_path.ts";
+import { CONFIG_VARIABLE, lackOfSettings, settingsPath } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import type { PermissionNeed } from "../../format_permissions.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { InitOptions } from "../../session_options.ts";
 import { type Command, type CommandCall, PROGRAM, usageError } from "../command.ts";
-import { FlagValues } from "../flags.ts";
+import { CHANGE_FLAGS, FlagValues } from "../flags.ts";
 import { columns, note, printResult, toJsonText } from "../output.ts";
+import { valueFlags } from "../report_error.ts";
 import { unknownWord } from "../unknown_word.ts";
 import { identityNeeds, type SettingRow, settingsOf } from "../sign_in_target.ts";
 
@@ -30,8 +39,15 @@ const CHANGE = "change the settings";
 
 export async function run({ flags, args, command }: CommandCall): Promise<void> {
   const [way = "list", ...words] = args;
+  const misuse = usageError(
+    "Cannot use config like this: a word or a flag is unknown, missing or too many. " +
+      `Give it as config ${command.args}.`,
+  );
   if (way === "set" || way === "unset") {
-    const { path, names, absent } = await change(flags, way, words);
+    const pairs = way === "set" ? pairsOf(words) : words.map((word): Pair => [word, ""]);
+    const isKept = flags.keys().every((flag) => CHANGE_FLAGS.includes(flag)); // any other one is not
+    if (!isKept || pairs.at(-1)?.[1] === undefined) throw misuse;
+    const { path, names, absent } = await change(flags, way, pairs);
     const profile = flags.text("profile");
     const place = profile === undefined ? path : `the profile ${profile} of ${path}`;
     const lines = [
@@ -41,18 +57,19 @@ export async function run({ flags, args, command }: CommandCall): Promise<void> 
     printResult(flags, { path, names }, lines.join(""));
     return;
   }
-  const isDiscovery = way === "discover";
-  if (!isDiscovery && way !== "list") {
-    const word = shown(way, "with that word");
-    throw usageError(
-      `Cannot use config ${word}: it takes list, set, unset, discover. list shows each value.`,
-    );
-  }
-  if (words.length > Number(isDiscovery)) {
-    throw usageError(`Cannot use config ${way}: there is a word too many. Leave it out.`);
-  }
-  if (isDiscovery) await keepApi(flags, words[0] ?? "", CHANGE);
+  if (way === "discover" && words.length === 1) await keepApi(flags, words[0]!, CHANGE);
+  else if (way !== "list" || words.length > 0) throw misuse;
   await list(flags, command);
+}
+
+/** A setting by its name, and its value; there is none where that is missing. */
+type Pair = readonly [name: string, value?: string];
+
+/** Names with their values. A value is the next word, or stands after "=". */
+function pairsOf([word, ...rest]: readonly string[]): Pair[] {
+  if (word === undefined) return [];
+  const [, name = word, value = rest.shift()] = /^([^=]+)=(.*)$/s.exec(word) ?? [];
+  return [[name, value], ...pairsOf(rest)];
 }
 
 async function list(flags: FlagValues, { action }: Command): Promise<void> {
@@ -63,23 +80,26 @@ async function list(flags: FlagValues, { action }: Command): Promise<void> {
   const applies = profile === undefined ? "" : `profile ${profile} applies; `;
   const names = profiles.length === 0 ? "" : ` (${applies}profiles: ${profiles.join(", ")})`;
   const shownRows = rows.map(({ name, value, source }) => [name, shownValue(value), source]);
+  // A secret without an issuer is an API key.
+  const lacksSignIn = state === "absent" ||
+    rows.every((row) => row.name !== "issuer" && row.value !== undefined);
   const text = [
     columns([["settings file", place + names]]),
     reason === undefined ? "\n" : `${reason}\n\n`,
     rows.length === 0 ? "Nothing is set.\n" : columns(shownRows),
-    path !== undefined && state === "absent" ? `\nTo keep settings, run: ${keepLine(rows)}\n` : "",
+    path !== undefined && lacksSignIn ? `\nTo keep settings, run: ${keepLine(rows, flags)}\n` : "",
   ].join("");
   const settings = Object.fromEntries(rows.map(({ name, ...row }) => [name, row]));
   printResult(flags, { file: { ...file, reason }, settings }, text);
 }
 
 /** The command that keeps the sign-in in force; where there is none, one to fill in. */
-function keepLine(rows: readonly SettingRow[]): string {
+function keepLine(rows: readonly SettingRow[], flags: FlagValues): string {
   const values = { issuer: "https://login.example.com", clientId: "my-client" };
   const inForce = rows.map(({ name, value }) => [name, value]);
   const { issuer, clientId } = { ...values, ...Object.fromEntries(inForce) };
   const words = ["issuer", issuer, "client-id", clientId].map(quoteArgument);
-  return `${PROGRAM} config set ${words.join(" ")}`;
+  return `${PROGRAM} config set ${words.join(" ")}${valueFlags(flags, ["profile", "config"])}`;
 }
 
 function shownValue(value: unknown): string {
@@ -98,60 +118,89 @@ export async function keepApi(
   address: string,
   action: string,
 ): Promise<FlagValues> {
-  const fail = (reason: string) => usageError(`Cannot ${action}: ${reason}`);
   const kept = profileOf(readDocument(placeOfFile(flags)), flags.text("profile"));
 
   const { issuers, options } = await discoverApi(address);
   note(toJsonText({ issuers, ...options }, 2));
   const named = flags.text("issuer") ?? kept.issuer ?? askIssuer(issuers);
   const issuer = issuers.find((one) => isSame(one, named));
-  const { apiHost = options.apiHost, issuer: earlier = issuer } = kept;
-  if (!isSame(apiHost, options.apiHost) || !isSame(earlier, issuer)) {
-    throw fail("the settings are of another API or issuer. Give --profile NAME for this one.");
+  if (issuer === undefined && kept.issuer !== named) {
+    throw usageError(
+      `Cannot ${action}: ${
+        named || "the answer"
+      } is not an issuer of the API. Give one as --issuer: ` +
+        issuers.join(", "),
+    );
   }
-  if (issuer === undefined) {
-    throw fail(`no issuer of the API is confirmed. Give one as --issuer: ${issuers.join(", ")}`);
+  const typed = ["scope", "audience", "flow", "bearer"] as const;
+  const own = given(Object.fromEntries(typed.map((name) => [name, flags.text(name)])));
+  const { audience = kept.apiHost } = kept; // an address may be that of an endpoint of the API
+  if (!isSame(audience, own.audience ?? options.audience) || !isSame(kept.issuer, issuer)) {
+    throw usageError(
+      `Cannot ${action}: the settings are of another API or issuer. Give another --profile NAME for ` +
+        `this one, or take them out:\n  ${PROGRAM} config unset issuer apiHost audience` +
+        valueFlags(flags, ["profile", "config"]),
+    );
   }
   const clientId = flags.text("client-id") ?? kept.clientId;
   if (clientId === undefined) {
-    const facts = { ...options, issuer, "redirect URI": "http://127.0.0.1/callback" };
-    throw fail(
-      "no client is known. Give --client-id, or send this to the administrator of the API:\n" +
+    throw usageError(
+      `Cannot ${action}: no client is known. Give --client-id, or send this to the administrator of the API:\n` +
         "Which public client may sign in so, with a device code or the redirect URI?\n" +
-        Object.entries(facts).map((fact) => fact.join(": ")).join("\n"),
+        Object.entries({ ...options, issuer, "redirect URI": "http://127.0.0.1/callback" })
+          .map((fact) => fact.join(": ")).join("\n"),
     );
   }
 
-  const words = Object.entries({ ...options, issuer, clientId }).flat().map(String);
-  await change(flags, "set", words);
-  return new FlagValues(flags).set("issuer", [issuer]).set("client-id", [`${clientId}`]);
+  const found = { ...options, ...own, issuer, clientId };
+  await change(flags, "set", Object.entries(found).map(([name, value]) => [name, `${value}`]));
+  const variables = await variablesInTheWay(flags, found);
+  if (variables !== "") {
+    const advice = `variables win over the settings that were kept. Run:\n  unset ${variables}\n` +
+      "or give --profile NAME here and to each command.";
+    if (action !== CHANGE) throw usageError(`Cannot ${action}: ${advice}`);
+    note(`Note: ${advice}\n`);
+  }
+  return new FlagValues(flags).set("issuer", [`${issuer}`]).set("client-id", [`${clientId}`]);
 }
 
-/** Asks for one of the issuers, three times at most. Enter alone confirms none. */
-function askIssuer(issuers: readonly string[], tries = 3): string | null | undefined {
-  const others = issuers.length > 1 ? ", or type another of the issuers" : "";
-  const question = `Sign in at ${issuers[0]}? If you know it, answer y${others}:`;
-  const typed = prompt(question)?.replace(/^y(es)?$/i, issuers[0]!);
-  const isOver = !typed || /^no?$/i.test(typed) || tries === 1;
-  if (isOver || issuers.some((one) => isSame(one, typed))) return typed;
-  return askIssuer(issuers, tries - 1);
+/** The variables that win over what was kept, so that the next command would use another sign-in. */
+async function variablesInTheWay(flags: FlagValues, kept: Readonly<Record<string, unknown>>) {
+  const places = { profile: flags.text("profile"), [SETTINGS_FILE]: flags.text("config") };
+  const { origin } = await findOrigin(places, CHANGE);
+  const inTheWay = ["apiKey", "apiUrl", ...Object.keys(kept)].flatMap((name) => {
+    const found = origin.find(name as OptionName);
+    if (found === undefined || isSame(found.value, kept[name])) return [];
+    // A profile that no flag has named.
+    if (found.place.kind === "profile") return OPTIONS.profile.variable;
+    return found.from;
+  });
+  return [...new Set(inTheWay)].join(" ");
 }
 
-function isSame(one: unknown, other: unknown): boolean {
-  return normalizeIssuer(`${one}`) === normalizeIssuer(`${other}`);
+/** Asks for one of the issuers. Enter alone confirms none. */
+function askIssuer([first = "", ...others]: readonly string[]) {
+  const choice = others.length > 0 ? ", or type another of the issuers" : "";
+  const answer = prompt(`Sign in at ${first}? If you know it, answer y${choice}:`) ?? "";
+  return answer.replace(/^y(es)?$/i, first);
+}
+
+/** Whether two addresses are the same. One that is not kept yet may be any. */
+function isSame(one: unknown, other: unknown) {
+  return normalizeIssuer(`${one ?? other}`) === normalizeIssuer(`${other}`);
 }
 
 function placeWords(path: string | undefined, isAbsent: boolean) {
   if (!isAbsent) return path ?? "not known";
   if (path !== undefined) return `${path} (not there)`;
-  return settingsPath() === "" ? "none: it is turned off" : "none: the home folder is not known";
+  return `none: ${lackOfSettings()}`;
 }
 
 /** Changes the file, which is written whole, and only if it can be read afterwards. */
 async function change(
   flags: FlagValues,
   way: "set" | "unset",
-  words: readonly string[],
+  pairs: readonly Pair[],
 ) {
   const variables = variableNeeds(flags);
   const folderNeeds = (path: string): PermissionNeed[] => {
@@ -162,14 +211,9 @@ async function change(
   const all = (path?: string) => () => [...variables, ...path ? folderNeeds(path) : []];
   preflight(CHANGE, variables, "always", all(settingsPath()));
   const path = placeOfFile(flags);
-  const step = way === "set" ? 2 : 1;
-  if (words.length === 0 || words.length % step > 0) {
-    const lacking = words.length === 0 ? "its name" : `the value of ${shown(words.at(-1)!, "one")}`;
-    throw usageError(`Cannot ${way} a setting: ${lacking} is missing. Give it.`);
-  }
   preflight(CHANGE, folderNeeds(path), "always", all(path));
   const profile = flags.text("profile");
-  const draft = () => draftChange(path, way, words, profile);
+  const draft = () => draftChange(path, way, pairs, profile);
   const { names, absent } = draft();
   if (names.length > 0) {
     // Two at once would lose one of the changes.
@@ -191,7 +235,7 @@ function writeSettings(path: string, draft: () => { text: string }) {
 function draftChange(
   path: string,
   way: "set" | "unset",
-  words: readonly string[],
+  pairs: readonly Pair[],
   profile: string | undefined,
 ) {
   const document = readDocument(path);
@@ -199,11 +243,9 @@ function draftChange(
   const entry = profileOf(document, profile);
   const names: string[] = [];
   const absent: string[] = [];
-  const step = way === "set" ? 2 : 1;
-  for (let at = 0; at < words.length; at += step) {
-    const word = words[at]!;
+  for (const [word, value = ""] of pairs) {
     const name = way === "unset" && Object.hasOwn(entry, word) ? word : settingName(word);
-    if (way === "set") entry[name] = parseValue(name as SettingName, words[at + 1]!);
+    if (way === "set") entry[name] = parseValue(name as SettingName, value);
     const changed = Object.hasOwn(entry, name) ? names : absent;
     changed.push(name);
     if (way === "unset") delete entry[name];
@@ -284,13 +326,18 @@ function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>):
 
 /** The setting that a person names as the file or as a flag does. */
 function settingName(word: string): SettingName {
-  const found = SETTINGS.find((name) => name === word || name === optionNamed(word));
-  if (found === undefined) throw unknownWord(word, "a setting", SETTINGS);
-  return found;
+  const found = optionNamed(word);
+  if (found !== undefined && SETTINGS.includes(found)) return found;
+  throw unknownWord(word, "a setting", SETTINGS);
 }
 
 function parseValue(name: SettingName, text: string): unknown {
   const { type } = optionRow(name);
+  if (text.trim() === "" && type !== "string") {
+    throw usageError(
+      `Cannot set ${name}: its value is empty. To take it out, use config unset ${name}.`,
+    );
+  }
   const isObject = type === "texts" || type === "object";
   if (!isObject && type !== "boolean" && type !== "timeout") return text;
   try {

@@ -131,6 +131,7 @@ function checkSignIn(report: StatusReport, flags: FlagValues, isFailed: boolean)
   }
   const result = "warning";
   const message = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report)}`;
+  if (report.backend?.persistent === false) return { result, message }; // the store has the way on
   if (!report.signedIn) {
     return { result, message, advice: `Run: ${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}` };
   }

@@ -42,18 +42,16 @@ async function signIn(
   const sign = asksNobody(identity.flow) ? "refresh_done" : "sign_in_started";
   let isAsked = false;
   const options = sessionOptions(flags);
-  const { authorizationParameters: parameters = {} } = options;
-  const { scope: _, ...authorizationParameters } = parameters;
-  const demand = readDemand(parameters);
+  const { scope, ...authorizationParameters } = options.authorizationParameters ?? {};
+  const demand = readDemand({ ...authorizationParameters, scope });
   await using _session = await openSession(
     {
       ...options,
-      ...demand?.scope && { authorizationParameters }, // its scope goes with that of the sign-in
+      ...demand && { authorizationParameters }, // its scope goes with that of the sign-in
       credentialsBackend: backend,
       interactive: true,
       onEvent: ({ type }: AuthEvent) => void (isAsked ||= type === sign),
     },
-    "createSession",
     demand,
   );
   return isAsked;

@@ -1,8 +1,9 @@
 import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
 import { assertAllowed, findOrigin } from "../../options/places.ts";
-import { type CommandCall, PROGRAM, usageError } from "../command.ts";
+import { type CommandCall, usageError } from "../command.ts";
 import { note, printResult } from "../output.ts";
+import { valueFlags } from "../report_error.ts";
 import { assertPersistent, chooseBackend, sessionOptions } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<void> {
@@ -11,15 +12,19 @@ export async function run({ flags, command }: CommandCall): Promise<void> {
   }
   const from = await chooseBackend(flags, command.action, [], "from");
   const to = await chooseBackend(flags, command.action, from.needs, "to");
-  assertPersistent(to.backend, command.action);
+  assertPersistent(to.backend, command.action, "Give one that keeps them, such as --to file.");
   const { settings } = await findOrigin(sessionOptions(flags), command.action);
   assertAllowed(settings, command.action, to.backend);
   const result = await migrateCredentials(from.backend, to.backend, {
     deleteSource: flags.has("delete-source"),
   });
   const { liveCopies } = result;
-  const isNew = result.copied.length > 0 && flags.has("to");
-  printResult(flags, result, migrationText(result) + (isNew ? NEXT : ""));
+  let text = migrationText(result);
+  if (result.copied.length > 0 && flags.has("to")) {
+    const store = valueFlags(flags, ["to", "to-options"]).replaceAll(" --to", " --backend");
+    text += `To use the new store, add${store}. To keep that, use config set.\n`;
+  }
+  printResult(flags, result, text);
   if (liveCopies.length > 0) {
     note(
       `warning: ${liveCopies.length} refresh token(s) are now in both places. The first refresh of ` +
@@ -27,8 +32,6 @@ export async function run({ flags, command }: CommandCall): Promise<void> {
     );
   }
 }
-
-const NEXT = `To use the new store, name it: ${PROGRAM} config set backend NAME, or --backend.\n`;
 
 function migrationText({ copied, kept, deleted }: MigrationResult): string {
   const text = [

@@ -18,22 +18,27 @@ import { formatTime } from "../../prompt/prompt.ts";
 import { backendStatus } from "../../signed_in/session.ts";
 import { StoredCredential } from "../../tokens/session_tokens.ts";
 import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
-import { SIGN_IN_FLAGS } from "../flags.ts";
+import { type FlagValues, SIGN_IN_FLAGS } from "../flags.ts";
 import { columns, printResult } from "../output.ts";
 import { valueFlags } from "../report_error.ts";
-import { findTarget, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
+import { findTarget, KEEPING_STORE, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const target = await findTarget(flags, command.action);
   const report = await readStatus(target);
-  const login = `\nTo sign in: ${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}\n`;
-  const text = statusText(report, target);
-  printResult(flags, report, report.signedIn ? text : text + login);
+  printResult(flags, report, `${statusText(report, target)}${wayOn(report, flags)}`);
   if (target !== undefined) {
     const { settings } = await findOrigin(sessionOptions(flags), command.action);
     assertAllowed(settings, command.action, target.backend, target.identity.issuer);
   }
   if (!report.signedIn) return EXIT.signInNeeded;
+}
+
+/** The way to a sign-in, where there is none. */
+function wayOn({ signedIn, backend }: StatusReport, flags: FlagValues): string {
+  if (signedIn) return "";
+  if (backend?.persistent === false) return `\nThis store keeps no tokens. ${KEEPING_STORE}\n`;
+  return `\nTo sign in: ${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}\n`;
 }
 
 /**

@@ -283,6 +283,24 @@ Deno.test("private files: on Windows a program that has the file open is waited 
   assertEquals(attempts(false, busy, 1), -1);
 });
 
+test.onPosix("one that is closed to its own user names the way to open it", async () => {
+  const path = `${folder()}/closed`;
+  await write(path, Deno.uid()!, 0o000);
+  const open = () => {
+    throw new Deno.errors.PermissionDenied("closed");
+  };
+  const read = () => readPrivateFile(path, { what: "a test", maxBytes: 100, fail });
+  let told = "";
+  {
+    using _ = replace(Deno, "openSync", open);
+    told = assertThrows(read, Error).message;
+  }
+  const [command] = /chmod .*/.exec(told)!;
+  await mustRun(["sh", "-c", command]);
+  assertEquals(Deno.statSync(path).mode! & 0o777, 0o600);
+  read();
+});
+
 Deno.test("private files: one that is read slowly is given up", () => {
   const path = `${folder()}/slow`;
   Deno.writeTextFileSync(path, "text", { mode: 0o600 });

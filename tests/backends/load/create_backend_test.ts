@@ -212,12 +212,13 @@ Deno.test("a nested backend may be a third party's module", async () => {
 
 const misplaced = { name: "file", path: "/x" };
 const FAULTS: [name: string, kwargs: unknown, code: string, words: string][] = [
-  ["encrypted", { key: { env: "TEST_KEY" } }, "invalid_backend", '"backend"'],
+  ["encrypted", { key: { env: "TEST_KEY" } }, "backend_kwargs_invalid", "needs backend."],
+  ["fallback", { backends: ["memory", "vault"] }, "backend_kwargs_invalid", "backends[1].options"],
   ["encrypted", { backend: "memroy" }, "backend_spec_invalid", "KWARGS.backend"],
   ["encrypted", { backend: 7 }, "backend_kwargs_invalid", '"backend"'],
   ["encrypted", { backend: misplaced }, "backend_kwargs_invalid", '"options"'],
   ["encrypted", { backend: "memory", key: { backend: null } }, "backend_kwargs_invalid", "key.b"],
-  ["fallback", {}, "invalid_options", '"backends"'],
+  ["fallback", {}, "backend_kwargs_invalid", '"backends"'],
   ["fallback", { backends: "file" }, "invalid_options", '"backends"'],
   ["fallback", { backends: ["memory", "http://x/y.ts:Z"] }, "backend_import_unsupported", "ds[1]"],
 ];

@@ -17,10 +17,9 @@ function shared(exportName: keyof typeof stores, more: object = { leaseMs: 1_000
   };
 }
 
-for (const [name, more] of [["SqliteStore", { leaseMs: 3_000 }], ["FileLocked", {}]] as const) {
-  const { open, processes } = shared(name, more);
-  testCredentialsBackend(`the ${name} of the pages`, open, { processes });
-}
+// The SqliteStore of the pages passes it by `readme_test.ts`, from a file as a reader saves it.
+const locked = shared("FileLocked");
+testCredentialsBackend("the FileLocked of the pages", locked.open, { processes: locked.processes });
 
 const module = import.meta.resolve("./talking_store.ts");
 const talking = shared("SqliteStore", { leaseMs: 6_000 }); // a process may stand still for a while
@@ -39,7 +38,7 @@ const FAULTS: [name: keyof typeof stores, says: RegExp, other?: Partial<SharedSt
   ["RacyTakeover", /withLock\(\) lets other processes in: [1-9]\d* changes were lost/],
   // Which entry is lost first is chance: the common one, or one of a single process.
   ["WholeFile", new RegExp(`changes were lost|${ELSEWHERE.source}`)],
-  ["SqliteStore", ELSEWHERE, { options: { path: `${folder()}/other` } }],
+  ["SqliteStore", ELSEWHERE, { options: { path: `${folder()}/other`, leaseMs: 1_000 } }],
   ["SqliteStore", ELSEWHERE, { options: { path: "/no/folder/store" } }],
 ];
 

@@ -96,6 +96,8 @@ Deno.test("the command in an error keeps the settings file that is in use", {
   const [, command] = /^ {2}deno run (.*)$/m.exec(stderr)!;
   const flags = wordsIn(command!).slice(0, -1);
   assert(!flags.includes("-A"), command);
+  const silent = await runDeno({ file, flags, env: { ...env, VM_OIDC_INTERACTIVE: "0" } });
+  assertMatch(silent.stderr, /login_required/);
   const second = await runDeno({ file, flags, env });
   assertEquals(second.code, 0, second.stderr);
 });

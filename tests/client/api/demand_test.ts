@@ -243,12 +243,28 @@ Deno.test("demand: reauthenticate asks only where a person may be asked", async 
       ...given({ interactive }),
     });
     world.api.script.push(demanding(STEP_UP));
-    await rejectsWith("reauthentication_required", () => session.get("thing"));
+    // `Session.signIn` asks nevertheless.
+    const advice = "Call session.signIn({ for: error })";
+    await rejectsWith("reauthentication_required", () => session.get("thing"), advice);
   }
   assertEquals(links.length, 0);
-  const quiet = await world.signIn({ interactive: false });
-  const sign = () => quiet.signIn({ for: { demand: { maxAge: 0 } } });
-  await rejectsWith("login_required", sign, "nobody may be asked");
+});
+
+Deno.test("demand: where nobody may be asked, no error advises a call that would not ask", async () => {
+  await using world = await scriptedProviderWorld();
+  await (await world.signIn()).close();
+  setVariables({ VM_OIDC_INTERACTIVE: "0" });
+  const quiet = await world.signIn();
+  world.api.script.push(demanding(STEP_UP));
+  const words = [
+    "No person may be asked: interactive (VM_OIDC_INTERACTIVE) is false in the variables.",
+    "session.signIn({ for: error }) in a notebook or a terminal without that setting.",
+  ];
+  const call = () => quiet.get("thing");
+  const error = await rejectsWith("reauthentication_required", call, ...words);
+  assertEquals(error.message.includes("Call session.signIn"), false, error.message);
+  const sign = () => quiet.signIn({ for: error as ApiError });
+  await rejectsWith("login_required", sign, "nobody may be asked", ...words);
 });
 
 /** Conditional Access, as Entra answers a refresh: the person has to act. */

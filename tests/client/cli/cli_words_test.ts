@@ -18,9 +18,13 @@ const MISTAKES: [line: string, ...words: string[]][] = [
   ["status", `error (missing_api_credentials): Cannot show the status`, ISSUER],
   ["logout", ISSUER],
   ["completions powershell", "as a shell: it is not known. It takes: bash, zsh, fish."],
-  ["config get", "it takes list, set, unset, discover. list shows"],
-  ["config list issuer", "a word too many"],
-  ["config discover https://a.example b", "a word too many"],
+  ["config get", "unknown", "[list | set NAME VALUE"],
+  ["config list issuer", "list"],
+  ["config discover https://a.example b", "discover ADDRESS"],
+  ["config discover", "discover ADDRESS"],
+  ["config set", "set NAME VALUE…"],
+  ["config set scope", "set NAME VALUE…"],
+  ["config unset", "unset NAME…"],
   ["completions bash zsh", '"zsh": the command completions does not take it'],
   ["login https://a.example b", '"b": the command login does not take it'],
   ["VM_OIDC_CLIENT_ID=c login", "--issuer", "VM_OIDC_ISSUER"],
@@ -69,7 +73,7 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["login --config none.json", "error (settings_invalid): Cannot use the settings file none"],
   ["migrate", "neither --from nor --to is given"],
   ["migrate --to file --from-options x", "it needs --from"],
-  ["migrate --from file --to memory", "keeps tokens only while this program runs"],
+  ["migrate --from file --to memory", "keeps tokens only while this program runs", "--to file"],
   ["migrate --from file --to kv --delete-source", "keeps tokens only while this program runs"],
   ["token --format yaml", "It takes: exec-credential, git, json."],
   ["token --json --format git", "Cannot use --json with --format"],
@@ -108,25 +112,25 @@ cliTest("words: a store of this process, or a denied variable, has a command", a
   await world.says("doctor --scope openid --profile two", 0, login);
 });
 
-const EXPECTED: [line: string, granted: string, code: number, ...words: Word[]][] = [
-  ["login", "", 0, "Signed in"],
-  ["login", "--allow-env", 0, "Signed in"],
-  ["api ping --api-host API", "", 0, "under-test"],
-  ["api ping --api-host API", "--allow-env --allow-read", 0, "under-test"],
-  ["api things -X PUT --input settings.json --api-host API", "--allow-env", 0, "PUT"],
-  ["exec -- deno --version", "", 0, "deno 2"],
-  ["exec -- deno --version", "--allow-env", 0, "deno 2"],
-  ["status --backend kv --backend-options kv.json", "", 4, "Not signed in"],
-  ["status --backend kv --backend-options kv.json", "--allow-env --allow-read", 4, "Not signed in"],
-  ["migrate --to kv --to-options kv.json", "--allow-env", 0, "Copied"],
-  ["list", "", 0, "Signed in"],
-  ["config set scope openid", "", 0, "set scope"],
-  ["logout", "", 0, "Removed"],
+const EXPECTED: [line: string, granted: string[], code: number, ...words: Word[]][] = [
+  ["login", ["", "--allow-env"], 0, "Signed in"],
+  ["api ping --api-host API", ["", "--allow-env --allow-read"], 0, "under-test"],
+  ["api things -X PUT --input settings.json --api-host API", ["--allow-env"], 0, "PUT"],
+  ["exec -- deno --version", ["", "--allow-env"], 0, "deno 2"],
+  [
+    "status --backend kv --backend-options kv.json",
+    ["", "--allow-env --allow-read"],
+    4,
+    "Not signed in",
+  ],
+  ["migrate --to kv --to-options kv.json", ["--allow-env"], 0, "Copied"],
+  ["list", [""], 0, "Signed in"],
+  ["config set scope openid", [""], 0, "set scope"],
+  ["logout", [""], 0, "Removed"],
 ];
 
-for (const [line, granted, code, ...words] of EXPECTED) {
-  const how = granted === "" ? "without flags" : `with ${granted}`;
-  cliTest(`words: one installation is enough: ${line}, ${how}`, async (world) => {
+for (const [line, grants, code, ...words] of EXPECTED) {
+  cliTest(`words: one installation is enough: ${line}`, async (world) => {
     await using api = await startTrackingApi({
       accepts: (token) => world.provider.isActive(token),
     });
@@ -134,18 +138,24 @@ for (const [line, granted, code, ...words] of EXPECTED) {
     await world.write({ path: join(world.home, "kv.db") }, "kv.json");
     await world.write({}, "settings.json");
     const call = line.replace("API", api.apiHost);
-    const flags = granted.split(" ").filter(Boolean);
-    const { stderr } = await world.says(call, 1, /^error \((permission|unstable)/m, { flags });
-    assert(stderr.trimEnd().split("\n").length <= 12, stderr);
-    const [installed, whole, ...others] = Array.from(
-      stderr.matchAll(
-        /^ {2}deno install --global --force --no-config --name validmind-auth (.*) jsr:\S+$/gm,
-      ),
-      ([, flags]) => flags!,
-    );
-    assert(/^(--unstable-kv )?-A$/.test(whole ?? installed!), stderr);
-    assertEquals(others, []);
-    await world.says(call, code, ...words, { flags: wordsIn(installed!) });
+    const enough = new Set<string>();
+    for (const granted of grants) {
+      const flags = granted.split(" ").filter(Boolean);
+      const { stderr } = await world.says(call, 1, /^error \((permission|unstable)/m, { flags });
+      assert(stderr.trimEnd().split("\n").length <= 12, stderr);
+      const [installed, whole, ...others] = Array.from(
+        stderr.matchAll(
+          /^ {2}deno install --global --force --no-config --name validmind-auth (.*) jsr:\S+$/gm,
+        ),
+        ([, flags]) => flags!,
+      );
+      assert(/^(--unstable-kv )?-A$/.test(whole ?? installed!), stderr);
+      assertEquals(others, []);
+      enough.add(installed!);
+    }
+    for (const installed of enough) {
+      await world.says(call, code, ...words, { flags: wordsIn(installed) });
+    }
   });
 }
 
@@ -225,3 +235,45 @@ cliTest("words: the hint for a damaged entry clears it alone", async (world) => 
   await world.says(login!, 0, { env });
   await world.says(`token ${identity}`, 0, { env });
 }, { ignore: !isPosix });
+
+/** The stores that a setting has to give options, and the options. */
+const NEEDED = {
+  vault: ["path"],
+  helper: ["program"],
+  encrypted: ["backend", "key"],
+  fallback: ["backends"],
+};
+
+cliTest("a store without an option that it needs: the option, and its place", async (world) => {
+  for (const [store, names] of Object.entries(NEEDED)) {
+    const { VM_OIDC_CREDENTIALS_BACKEND_KWARGS: _, ...env } = world.env;
+    const variable = { VM_OIDC_CREDENTIALS_BACKEND: store };
+    const code = "error (backend_kwargs_invalid)";
+    const words = [code, ...names, "CredentialsBackend"];
+    await world.says("status", 2, ...words, "VM_OIDC_CREDENTIALS_BACKEND_KWARGS", {
+      env: { ...env, ...variable },
+    });
+    await world.says(`status --backend ${store}`, 2, ...words, "--backend-options");
+    await world.write({ backend: store });
+    await world.says("status", 2, ...words, '"backendOptions"');
+    const { stderr } = await world.says(`status --backend ${store}`, 2, ...words);
+    // What it gives as an example has all that is needed.
+    const [example] = /\{.*\}/.exec(stderr)!;
+    assertEquals(Object.keys(JSON.parse(example)), names);
+    await world.write(example, "options.json");
+    const args = ["status", "--backend", store, "--backend-options", `${world.home}/options.json`];
+    assertEquals((await world.run(args)).stderr.includes(code), false);
+  }
+});
+
+cliTest("api: an error names the command's own action, and the API's setting", async (world) => {
+  await world.signIn();
+  for (const command of ["api x", "token", "exec -- true", "status"]) {
+    const { stderr } = await world.run(
+      command.split(" "),
+      { env: { VM_API_HOST: "http://api.example.com" } },
+    );
+    assertEquals(stderr.includes("Cannot sign in"), false, stderr);
+  }
+  await world.says("api x", 2, "error (api_host_missing)", "config set api-host");
+});

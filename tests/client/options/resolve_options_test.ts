@@ -43,7 +43,7 @@ async function resolve(given: Record<string, unknown>, isInit: boolean) {
     const checked = checkSessionOptions(options as InitOptions, "test", isInit);
     const places = await findOrigin(checked, "test");
     const inForce = places.origin.complete(checked, "test", () => true);
-    const { identity, apiHost, interactive, runtime, modelOptions } = resolveOptions(
+    const { identity, apiHost, silencedBy, runtime, modelOptions } = resolveOptions(
       inForce,
       "test",
       isInit,
@@ -51,6 +51,7 @@ async function resolve(given: Record<string, unknown>, isInit: boolean) {
     );
     const { timeoutMs } = runtime;
     const { isDefaultScope: _, ...rest } = identity as OidcIdentity; // held by default_scope_test.ts
+    const interactive = identity.kind === "oidc" && silencedBy === undefined;
     return { ...rest, apiHost, interactive, timeoutMs, ...modelOptions };
   });
 }

@@ -10,6 +10,7 @@ import {
   MemoryCredentialsBackend,
   requiredPermissions,
 } from "@validmind/auth";
+import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { entry } from "../../support/entries.ts";
 import { setVariables, withEnv } from "../../support/own_env.ts";
@@ -225,6 +226,29 @@ Deno.test("settings name no module: what a script may write decides nothing that
     await Deno.writeTextFile(path, JSON.stringify(NO_MODULE[0]), { mode: 0o600 });
     const run = () => createSession({ interactive: false });
     await rejectsWith("missing_api_credentials", run, "no provider is set");
+  });
+});
+
+Deno.test("settings in code: where no provider is set, the error tells why there is no file", async () => {
+  await withTempHome(async (home) => {
+    const path = join(home, "moved.json");
+    const cases: [words: string, variables: Record<string, string>, unset?: string][] = [
+      [`VM_AUTH_CONFIG names ${path}, which is not there.`, { VM_AUTH_CONFIG: path }],
+      ["VM_AUTH_CONFIG turns it off.", { VM_AUTH_CONFIG: "" }],
+      [`${HOME_VARIABLE} is not set.`, {}, HOME_VARIABLE],
+    ];
+    for (const [words, variables, unset] of cases) {
+      await withEnv(variables, async () => {
+        if (unset) Deno.env.delete(unset);
+        for (const options of [{}, { profile: "staging" }]) {
+          const run = () => createSession(options);
+          await rejectsWith("missing_api_credentials", run, `no settings file: ${words}`);
+        }
+        await rejectsWith("invalid_options", () => createSession({ clientId: "c" }), words);
+      });
+    }
+    const { message } = await rejectsWith("missing_api_credentials", () => createSession());
+    assertEquals(message.includes("settings file"), false, "nobody has named one");
   });
 });
 

@@ -19,6 +19,8 @@ import { testWith, whyWithout } from "../../support/test_with.ts";
 const OIDC = { issuer: "https://b.example.com", clientId: "c", apiHost: "https://a.example.com/" };
 const memory = () => new MemoryCredentialsBackend();
 const SCRIPT = quoteArgument(fromFileUrl(Deno.mainModule));
+/** Of the variables only those that may forbid to ask a person. */
+const PERSON = "--allow-env=VM_OIDC_INTERACTIVE,CI,VM_AUTH_DEBUG";
 const HOSTS = "--allow-net=a.example.com:443,b.example.com:443";
 
 /** A test that may do no more than these. Deno reads what is imported before. */
@@ -38,7 +40,7 @@ withPermissions("what is missing is told with reasons and flags", "none", async 
   const why = "Deno does not permit net a.example.com:443 (to call the API). Run";
   assertEquals(message.split("\n"), [
     `Cannot sign in: ${why}`,
-    `  deno run ${HOSTS} ${SCRIPT}`, // no optional variables
+    `  deno run ${HOSTS} ${PERSON} ${SCRIPT}`,
     "or, shorter,",
     `  deno run -A ${SCRIPT}`,
   ]);

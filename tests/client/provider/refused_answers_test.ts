@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createSession, type ValidMindAuthErrorCode } from "@validmind/auth";
 import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.ts";
 import { startBrowserFlow } from "../../support/browser_flow.ts";
@@ -185,6 +185,30 @@ test("refused answers: an API's address as the issuer is doubted", async (world)
     const words = ["Check issuer (VM_OIDC_ISSUER, --issuer)", "not the API's"];
     const error = await rejectsWith("provider_unavailable", () => world.signIn(), ...words);
     assertEquals(error.kind, "fault");
+  }
+});
+
+/** Discovery documents that cannot be used. */
+const BROKEN: (() => Response)[] = [
+  () => json([]),
+  () => json({}),
+  () => json({ issuer: 7 }),
+  () => json({ issuer: "https://other.example.com" }),
+  () => json({ error: 1 }, 302),
+  () => new Response("{", { headers: { "content-type": "application/json" } }),
+];
+
+test("refused answers: broken metadata is not told in the words of a library", async (world) => {
+  for (const answer of BROKEN) {
+    world.provider.script.discovery.push(answer, answer);
+    const error = await world.signIn().catch((thrown) => thrown);
+    assert(/^provider_(invalid|unavailable)$/.test(error.code), error);
+    assertEquals(
+      /"response"|conform|JSON attribute|parse/.test(error.message),
+      false,
+      error.message,
+    );
+    world.provider.script.discovery.length = 0;
   }
 });
 

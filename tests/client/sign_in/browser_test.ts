@@ -166,6 +166,12 @@ test("browser flow: a caller that shows codes alone is not left with a link", as
 test.real("browser flow: an address from another machine is handed in, and is spent then", async (world) => {
   const { prompt, session } = await startBrowserFlow(world);
   const { url } = await world.provider.follow(prompt.url, { stopAt: prompt.redirectUri });
+  const cut = new URL(url);
+  const iss = cut.searchParams.get("iss")!;
+  cut.searchParams.set("iss", iss.slice(0, -5));
+  await rejectsWith("address_refused", () => prompt.submit(cut.href), "Copy the whole address");
+  cut.searchParams.delete("iss");
+  await rejectsWith("address_refused", () => prompt.submit(cut.href), "Copy the whole address");
   await prompt.submit(`  ${url}&authuser=0&prompt=consent\n`); // as Google sends more than a code
   await rejectsWith("address_refused", () => prompt.submit(url), "used already");
   await using signedIn = await session;
@@ -188,7 +194,7 @@ test.real("browser flow: five minutes without an answer end it, on the session's
   gate.resolve();
   await rejectsWith("authorization_expired", () => session, "5 minutes");
   assertEquals(waited, 5 * 60_000);
-  const late = answer({ code: "a-code-that-comes-late" });
+  const late = answer({ code: "a-code-that-comes-late", iss: world.provider.issuer });
   await rejectsWith("address_refused", () => prompt.submit(late), "has ended");
   await isClosed(prompt.redirectUri);
 });

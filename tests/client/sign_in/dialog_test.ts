@@ -203,7 +203,7 @@ for (const [what, options] of Object.entries(CALLS)) {
     const cell = `const session = await vm.init(${options});`;
     const store = new vm.MemoryCredentialsBackend();
     const run = (signal?: AbortSignal) =>
-      runCell<vm.Session>(cell, { issuer, clientId, apiHost, store, signal });
+      runCell<vm.Session>(cell, { vm, issuer, clientId, apiHost, store, signal });
     const start = async (signal?: AbortSignal) => {
       const before = kernel.displays.length;
       const running = run(signal);
@@ -263,7 +263,7 @@ Deno.test("two steps: the shown cells have no secret, and what has no text stays
   });
   const options = "{ clientSecret: <as in this cell>, clientSecretFile: " +
     '"/run/secret", fetch: <as in this cell>, timeoutMs: 5000 }';
-  assertStringIncludes(first!, `await vm.startSignIn(${options});`);
+  assertStringIncludes(first!, `.startSignIn(${options});`);
 });
 
 test("two steps: an interrupted cell still shows the two cells", async ({ provider, backend }) => {
@@ -292,7 +292,7 @@ test("two steps: the cells for an API's demand keep the sign-in until another on
   const options = `{ flow: "browser", apiHost: "${api.apiHost}", credentialsBackend: store }`;
   using kernel = new FakeKernel();
   const cell = `const session = await vm.createSession(${options});`;
-  const session = await runCell<vm.Session>(cell, { store });
+  const session = await runCell<vm.Session>(cell, { vm, store });
   api.script.push(demanding(STEP_UP));
   const error = await assertRejects(() => session.get("thing"), vm.ApiError);
 

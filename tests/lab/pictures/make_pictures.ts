@@ -3,8 +3,8 @@
  * `deno task pictures`. Needs what the live tests of the notebook need (`deno task servers`,
  * Chromium), and util-linux's `script`.
  *
- * The provider on this machine is named login.example.com on the pictures, the API api.example.com, and
- * the person's folder /home/ada. Nothing else is touched up.
+ * The provider on this machine is named login.example.com on the pictures, the API api.example.com, the
+ * registry jsr.io, and the person's folder /home/ada. Nothing else is touched up.
  */
 import type { Browser } from "playwright-core";
 import { type NotebookWorld, startNotebookWorld } from "../../notebooks/notebook_world.ts";
@@ -25,7 +25,7 @@ const ISSUER = "https://login.example.com";
 const API = "https://api.example.com";
 /** A column of the terminal is then twelve pixels, and a QR code has no seams. */
 const SCALE = 4 / 3;
-/** The long link of the browser flow would make a file of more than 60 KB. */
+/** The long link of the browser flow, and its cells, would make files of more than 60 KB. */
 const TERMINALS = [["device", "terminal.png", SCALE], [
   "browser",
   "terminal-browser.png",
@@ -46,13 +46,14 @@ async function notebookPictures(browser: Browser): Promise<void> {
     const overrides = { "@jupyterlab/apputils-extension:themes": { theme } };
     await using lab = await startJupyterLab(world.home, overrides);
     const viewport = { width: 860, height: 720 };
-    const person = await openLab(browser, { deviceScaleFactor: SCALE, viewport });
-    const open = async (name: string) => {
+    const open = async (name: string, deviceScaleFactor: number) => {
+      const person = await openLab(browser, { deviceScaleFactor, viewport });
       await person.open(lab.addressOf(name));
       await person.page.keyboard.press("Control+b"); // closes the list of files
+      await person.run(0);
+      return person;
     };
-    await open("device.ipynb");
-    await person.run(0);
+    const person = await open("device.ipynb", SCALE);
     await person.output(0).locator("samp").waitFor();
     await take(world, person, `notebook${suffix}.png`);
 
@@ -62,10 +63,9 @@ async function notebookPictures(browser: Browser): Promise<void> {
     await take(world, person, `notebook-signed-in${suffix}.png`);
 
     await Deno.remove(`${world.home.path}/.validmind`, { recursive: true });
-    await open("browser.ipynb");
-    await person.run(0);
-    await person.output(0).locator(".vm-auth-wait").waitFor();
-    await take(world, person, `notebook-browser${suffix}.png`);
+    const other = await open("browser.ipynb", 1);
+    await other.output(0).locator(".vm-auth-wait").waitFor();
+    await take(world, other, `notebook-browser${suffix}.png`);
   }
 }
 
@@ -76,7 +76,8 @@ async function take(
   name: string,
 ): Promise<void> {
   const { page } = person;
-  await page.evaluate(renamedIn, [[provider.issuer, ISSUER], [home.path, "/home/ada"]]);
+  const names = [[provider.issuer, ISSUER], [home.path, "/home/ada"]];
+  await page.evaluate(renamedIn, [...names, [home.env.JSR_URL!, "https://jsr.io"]]);
   await page.locator(".jp-Notebook-footer").click();
   await page.mouse.move(0, 0);
   await person.cell(0).screenshot({ path: fileOf(name) });

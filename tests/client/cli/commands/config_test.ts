@@ -3,7 +3,7 @@ import { dirname } from "@std/path";
 import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
 import { quoteArgument } from "../../../../backends/common/runtime.ts";
 import { wordsIn } from "../../../support/permission_flags.ts";
-import { cliTest, type CliWorld, NO_CLIENT, type Word } from "../cli_world.ts";
+import { BY_KEY, cliTest, type CliWorld, NO_CLIENT, type Word } from "../cli_world.ts";
 
 /** A test where no variable names provider and client. */
 function configTest(name: string, run: (world: CliWorld) => Promise<void>): void {
@@ -132,6 +132,18 @@ configTest("without a file it says where one would be", async (world) => {
   await world.says("config", 0, /^issuer +https:.* settings file$/m);
 });
 
+configTest("a file or a profile without a provider gets a line to keep one", async (world) => {
+  await world.write({ profiles: { two: { scope: "openid" } } });
+  await world.write({}, "own.json");
+  await world.says("config", 0, "!To keep", { env: BY_KEY });
+  for (const flags of ["", " --profile two", " --config own.json"]) {
+    const { stdout } = await world.says(`config${flags}`, 0);
+    const [, command] = /run: validmind-auth (.*)$/m.exec(stdout)!;
+    await world.says(command!.replaceAll('"', "'"), 0); // Windows has the other quotes
+    await world.says(`config${flags}`, 0, /^issuer +https:.* settings file$/m, "!To keep");
+  }
+});
+
 cliTest("config: the line that keeps settings has the values in force", async (world) => {
   const { stdout } = await world.says("config --client-id 'my app'", 0);
   const [, command] = /run: validmind-auth (.*)$/m.exec(stdout)!;
@@ -144,11 +156,11 @@ configTest(
   "without a place for the file it says why, and no way to keep settings",
   async (world) => {
     const off = "VM_AUTH_CONFIG= config";
-    await world.says(off, 0, "none: it is turned off", "!config set");
+    await world.says(off, 0, "none: VM_AUTH_CONFIG turns it off", "!config set");
     await world.says(
       `${HOME_VARIABLE}= config`,
       0,
-      "none: the home folder is not known",
+      `none: ${HOME_VARIABLE} is not set`,
       "!config set",
     );
   },
@@ -180,6 +192,20 @@ configTest("set writes a private file, and unset takes out", async (world) => {
     openBrowser: true,
     profiles: { two: profile, ["__proto__"]: profile, constructor: profile },
   });
+});
+
+configTest("set takes the names of flags and of options, and a value after =", async (world) => {
+  const { issuer, clientId } = world.provider;
+  await world.says(`config set issuer=${issuer} client-id ${clientId} model=a=b`, 0);
+  assertEquals(await settingsIn(world), { issuer, clientId, model: "a=b" });
+  await world.says("config unset model", 0);
+  const options = JSON.stringify(TWO.backendOptions);
+  await world.says(`config set backend=file 'backend-options=${options}'`, 0);
+  assertEquals(await settingsIn(world), { issuer, clientId, ...TWO });
+  const { stderr } = await world.says("config unset backend", 2);
+  const [, command] = /take both out: (config unset .*)\.$/m.exec(stderr)!;
+  await world.says(command!, 0);
+  assertEquals(await settingsIn(world), { issuer, clientId });
 });
 
 configTest("unset of what the file does not have says so, and writes nothing", async (world) => {
@@ -237,11 +263,22 @@ const REFUSED: [words: string, said: string][] = [
     `${CHANGE} the value of authorizationParameters is not JSON`,
   ],
   ["authorizationParameters 7", `${CHANGE} option "authorizationParameters" is not a plain object`],
-  ["issuer ''", '"issuer" is empty'],
+  ["issuer ''", "To take it out, use config unset issuer."],
+  ["scope=", "config unset scope"],
+  ["open ' '", "config unset openBrowser"],
+  ["timeoutMs -5", '"timeoutMs" is not a number of milliseconds above 0.'],
+  ["timeoutMs=-5", '"timeoutMs" is not a number of milliseconds above 0.'],
+  ["isuer=s3cr3t", 'Did you mean "issuer"?'],
+  ["clientSecret=s3cr3t", "Set VM_OIDC_CLIENT_SECRET instead."],
   [`backendOptions '{"path":"x"}'`, 'no "backend" beside'],
   [`backend vault backendOptions '{"token":"s3cr3t"}'`, "is a secret"],
-  ["scope openid model", 'the value of "model" is missing'],
-  ["", "its name is missing"],
+  ["scope openid model", "set NAME VALUE…"],
+  [
+    "--issuer=https://a.example model m",
+    "a flag is unknown, missing or too many. Give it as config [list | set",
+  ],
+  ["--dpop", "set NAME VALUE…"],
+  ["scope=openid model", "set NAME VALUE…"],
   ["issuer ftp://x", "issuer (VM_OIDC_ISSUER, --issuer) is not an http(s) URL"],
   ["client-id 'a|b'", "--client-id) has a"],
   [

@@ -17,6 +17,8 @@ interface Api {
   metadata: Record<string, unknown>;
   /** The answer in the place of the metadata. */
   answer?: () => Response;
+  /** The challenge of a call without a token. */
+  challenge?: string;
   requests: Request[];
 }
 
@@ -28,7 +30,9 @@ function addressTest(name: string, run: (world: CliWorld, api: Api) => Promise<v
     await using server = startHttpServer((request) => {
       requests.push(request);
       const { pathname } = new URL(request.url);
-      if (pathname !== PLACE) return json({ path: pathname });
+      if (pathname !== PLACE) {
+        return api.challenge ? demanding(api.challenge)() : json({ path: pathname });
+      }
       return api.answer?.() ?? json(api.metadata);
     });
     const address = `${server.origin}/v1/`;
@@ -82,20 +86,6 @@ addressTest("the address is the API's own, with its last slash or without", asyn
   }
 });
 
-addressTest("a flag counts for the call, and what the API says is kept", async (world, api) => {
-  const { issuer, clientId } = world.provider;
-  const line = `login ${api.address} --issuer ${issuer}/ --client-id ${clientId}`;
-  await world.says(`${line} --scope openid`, 0, "Signed in");
-  const [form] = world.provider.requests.filter(({ path }) => path.endsWith("/device/auth"));
-  assertEquals([form!.form.scope, form!.form.audience], ["openid", api.address]);
-  assertEquals(await settings(world), {
-    apiHost: api.address,
-    audience: api.address,
-    issuer,
-    clientId,
-  });
-});
-
 addressTest("without a client the message is a text for the administrator", async (world, api) => {
   const { issuer } = world.provider;
   const commands = { "login": "sign in", "config discover": "change the settings" };
@@ -118,7 +108,7 @@ addressTest("without a client the message is a text for the administrator", asyn
 addressTest("an issuer that nobody confirms is not used", async (world, api) => {
   const line = `login ${api.address} --client-id c`;
   await world.says(line, 2, world.provider.issuer, "Give one as --issuer");
-  await world.says(`${line} --issuer https://other.example.com`, 2, "no issuer of the API");
+  await world.says(`${line} --issuer https://other.example.com`, 2, "Give one as --issuer");
   assertEquals([await settings(world), world.provider.requests], [null, []]);
 });
 
@@ -134,15 +124,89 @@ addressTest(
   },
 );
 
-addressTest("variables of another issuer do not lead the sign-in elsewhere", async (world, api) => {
+/** Variables beside the sign-in that an API names, and those of them that win over what is kept. */
+const IN_THE_WAY: [env: Record<string, string>, named: string][] = [
+  [
+    { VM_OIDC_ISSUER: "https://other.example.com", VM_OIDC_CLIENT_ID: "b" },
+    "ISSUER VM_OIDC_CLIENT_ID",
+  ],
+  [{ VM_OIDC_CLIENT_ID: "b", VM_OIDC_SCOPE: "openid" }, "CLIENT_ID"],
+  [{ VM_OIDC_AUDIENCE: "other" }, "AUDIENCE"],
+  [{ VM_OIDC_PROFILE: "staging" }, "PROFILE"],
+];
+
+addressTest(
+  "where variables win over what is kept nobody signs in, and the printed command helps",
+  async (world, api) => {
+    const { issuer, clientId } = world.provider;
+    const line = `login ${api.address} --issuer ${issuer} --client-id ${clientId}`;
+    const staging = { staging: { issuer: "https://staging.example.com", clientId: "s" } };
+    await world.write({ profiles: staging });
+    for (const [env, named] of IN_THE_WAY) {
+      world.provider.reset();
+      const advice = [`unset VM_OIDC_${named}\n`, "--profile"];
+      await world.says(line, 2, "Cannot sign in: variables win", ...advice, { env });
+      assertEquals(world.provider.requests, []);
+      await world.says(line.replace("login", "config discover"), 0, ...advice, { env });
+      await world.says(`${line} --profile own`, 0, "!unset", { env });
+      const { json } = await world.says("status --json --profile own", 0, { env });
+      assertEquals([json.issuer, json.client_id], [issuer, clientId]);
+    }
+    await world.says(line, 0, "Signed in", "!unset");
+    const key = { VM_API_KEY: "k", VM_API_SECRET: "s", VM_API_URL: "https://x.example.com/" };
+    await world.says(line, 2, "unset VM_API_KEY VM_API_URL\n", { env: key });
+    const same = {
+      VM_OIDC_ISSUER: `${issuer}/`,
+      VM_OIDC_CLIENT_ID: clientId,
+      VM_OIDC_FLOW: "device",
+    };
+    await world.says(line, 0, "!unset", { env: same });
+  },
+);
+
+addressTest("what flags say beside an address counts, and is kept with it", async (world, api) => {
   const { issuer, clientId } = world.provider;
-  world.env.VM_OIDC_ISSUER = "https://other.example.com";
-  world.env.VM_OIDC_CLIENT_ID = "other";
-  await world.says(
-    `login ${api.address} --issuer ${issuer} --client-id ${clientId}`,
-    0,
-    "Signed in",
-  );
+  const line = `login ${api.address} --issuer ${issuer}/ --client-id ${clientId}`;
+  await world.says(`${line} --audience other --scope openid --flow device`, 0, "Signed in");
+  const [form] = world.provider.requests.filter(({ path }) => path.endsWith("/device/auth"));
+  assertEquals([form!.form.scope, form!.form.audience], ["openid", "other"]);
+  assertEquals(await settings(world), {
+    apiHost: api.address,
+    audience: "other",
+    scope: "openid",
+    flow: "device",
+    issuer,
+    clientId,
+  });
+  await world.says("status", 0, "Signed in");
+});
+
+addressTest("the address of an endpoint gives way to that of its API", async (world, api) => {
+  const { issuer, clientId } = world.provider;
+  const rest = `--issuer ${issuer} --client-id ${clientId}`;
+  const place = new URL(PLACE, api.address).href;
+  api.challenge = `Bearer resource_metadata="${place}"`;
+  await world.says(`config discover ${api.address}things ${rest}`, 0);
+  assertEquals((await settings(world)).apiHost, `${api.address}things`);
+  await world.says(`config discover ${api.address} ${rest}`, 0);
+  assertEquals((await settings(world)).apiHost, api.address);
+});
+
+addressTest("settings of another API are taken out by the printed command", async (world, api) => {
+  const { issuer, clientId } = world.provider;
+  await world.write({ apiHost: "https://old.example.com/", issuer, clientId });
+  const line = `config discover ${api.address} --issuer ${issuer}`;
+  await world.says(line, 2, "config unset issuer apiHost audience");
+  await world.says("config unset issuer apiHost audience", 0);
+  await world.says(line, 0);
+  assertEquals((await settings(world)).apiHost, api.address);
+});
+
+addressTest("an issuer that is not the API's own is told by its name", async (world, api) => {
+  const other = "https://other.example.com";
+  const line = `login ${api.address} --client-id c --issuer ${other}`;
+  const { stderr } = await world.says(line, 2);
+  assertStringIncludes(stderr.slice(stderr.indexOf("error (")), other);
 });
 
 addressTest("an API that says nothing of itself is told, by code", async (world, api) => {
@@ -151,15 +215,25 @@ addressTest("an API that says nothing of itself is told, by code", async (world,
   await world.says(`login ${api.address}`, 1, code, "--issuer");
   api.answer = () => json({}, 404);
   const place = new URL(PLACE, api.address).href;
-  await world.says(`login ${api.address}`, 1, code, `${place} answered 404`, "--api-host");
-  await world.says("config discover", 2, "the address is not");
+  // login does not take --api-host.
+  await world.says(`login ${api.address}`, 1, code, `${place} answered 404`, "!--api-host");
   assertEquals(await settings(world), null);
 });
 
+addressTest("an address that cannot be used is told in words of the address", async (world) => {
+  for (const command of ["login", "config discover"]) {
+    const says = (address: string, code: number, ...words: string[]) =>
+      world.says(`${command} ${address}`, code, "!--api-host", "!which shows where", ...words);
+    await says("http://a.example", 2, "insecure_url", "the address is http://a.example");
+    await says("a.example", 2, "the address is not an http(s) URL");
+    await says("https://localhost:1/", 1, "api_unreachable", "Check the address, the network");
+  }
+});
+
 const FIRST = "https://first.example.com";
-const TYPED: [typed: string | null, code: number, times?: number][] = [
+const TYPED: [typed: string | null, code: number][] = [
   ["second", 0],
-  ["https://second.example.org", 2, 3],
+  ["https://second.example.org", 2],
   ["y", 0],
   ["Y", 0],
   ["n", 2],
@@ -167,7 +241,7 @@ const TYPED: [typed: string | null, code: number, times?: number][] = [
   [null, 2],
 ];
 
-for (const [typed, code, times = 1] of TYPED) {
+for (const [typed, code] of TYPED) {
   addressTest(
     `in a terminal the person chooses one of two issuers by ${JSON.stringify(typed)}`,
     async (world, api) => {
@@ -186,7 +260,7 @@ for (const [typed, code, times = 1] of TYPED) {
       } finally {
         globalThis.prompt = prompt;
       }
-      assertEquals(asked, Array(times).fill(true));
+      assertEquals(asked, [true]);
       assertEquals((await settings(world))?.issuer, chosen[`${typed}`]);
       // Confirmed once, and for this API alone.
       if (code === 0) await world.says(`config discover ${api.address} --client-id c`, 0);
@@ -366,6 +440,28 @@ for (const [name, change, code] of UNUSABLE) {
     assert(api.requests.every(({ headers }) => !headers.has("authorization")), "a token was sent");
   });
 }
+
+addressTest("broken metadata is not told in the words of a library", async (world, api) => {
+  const line = `login ${api.address} --client-id c --issuer ${world.provider.issuer}`;
+  const answers = [
+    () => new Response("<html>"),
+    () => new Response("{", { headers: { "content-type": "application/json" } }),
+    () => json({}, 500),
+    () => json([]),
+    () => json({ resource: "http://127.0.0.1:1/v1/" }),
+  ];
+  for (const answer of answers) {
+    api.answer = answer;
+    await world.says(
+      line,
+      1,
+      "error (api_metadata_invalid)",
+      '!"response"',
+      "!conform",
+      "!JSON attribute",
+    );
+  }
+});
 
 addressTest("DPoP that the provider does not offer is an error", async (world, api) => {
   api.metadata.dpop_bound_access_tokens_required = true;

@@ -12,14 +12,15 @@ cliTest(
   "permissions: a command line; the same as a permission set is in the JSON alone",
   async (world) => {
     const host = new URL(world.provider.issuer).host;
-    const variables = ["ISSUER", "CLIENT_ID", "NO_PERSIST", "DENO_CREDENTIALS_BACKEND"]
-      .map((name) => `VM_OIDC_${name}`);
+    const variables = ["ISSUER", "CLIENT_ID", "INTERACTIVE", "NO_PERSIST"]
+      .concat(["DENO_CREDENTIALS_BACKEND", "CREDENTIALS_BACKEND"])
+      .map((name) => `VM_OIDC_${name}`).join().replace("_INTERACTIVE", "$&,CI,VM_AUTH_DEBUG");
     const access = ["read", "write"].map((name) =>
       quoteArgument(`--allow-${name}=${world.folder}`)
     );
     const line = `deno run ${access.join(" ")} ` +
       `--allow-net=api.example.com:443,${host} --allow-env=` +
-      `${[...variables, "VM_OIDC_CREDENTIALS_BACKEND", HOME_VARIABLE]} script.ts`;
+      `${variables},${HOME_VARIABLE} script.ts`;
     const call = "permissions --api-host https://api.example.com/v1/";
     const flags = ["--allow-env", "--allow-read"];
     const { stdout } = await world.says(call, 0, { flags });
@@ -28,6 +29,24 @@ cliTest(
     await world.says(call, 0, /^deno run .*settings\.json/, { flags: ["--allow-env"] });
     const { json } = await world.says(`${call} --json`, 0);
     assertEquals(json.permissions.validmind.net, ["api.example.com:443", host]);
+    assertEquals(world.provider.requests, []);
+  },
+);
+
+cliTest(
+  "permissions: a variable that forbids to ask, and is set later, is obeyed",
+  async (world) => {
+    const { json } = await world.says("permissions --json", 0);
+    const code = `import { createSession } from "@validmind/auth";
+    await createSession().catch((error) => console.log(error.code));`;
+    const process = { code, flags: wordsIn(json.flags), cwd: world.home };
+    for (const [name, value] of [["VM_OIDC_INTERACTIVE", "0"], ["CI", "true"]] as const) {
+      const { stdout, stderr } = await runDeno({
+        ...process,
+        env: { ...world.env, [name]: value },
+      });
+      assertEquals([stdout, stderr], ["login_required\n", ""]);
+    }
     assertEquals(world.provider.requests, []);
   },
 );

@@ -74,6 +74,30 @@ cliTest("status: flags take the place of variables", async (world) => {
   await world.says(`${line} --backend file --audience other`, 4, { env });
 });
 
+cliTest("status, doctor: for a store that keeps nothing no login is named", async (world) => {
+  for (const store of ["--backend memory", "--backend kv"]) {
+    for (const [command, code] of [["status", 4], ["doctor", 1]] as const) {
+      await world.says(
+        `${command} ${store}`,
+        code,
+        "--backend file",
+        `!login ${store}`,
+        "!: run login",
+      );
+    }
+  }
+  const memory = { VM_OIDC_CREDENTIALS_BACKEND: "memory" };
+  await world.says("status", 4, "!validmind-auth login", { env: memory });
+  // Both ways that it names lead to a sign-in that is kept.
+  await world.says("login --backend file", 0, { env: memory });
+  await world.says("status --backend file", 0, { env: memory });
+  await world.write({ backend: "memory" });
+  await world.says("status", 4, "validmind-auth config set backend file");
+  await world.says("config set backend file", 0);
+  await world.says("status", 0);
+  // The command line leaves a store open to the end of its process.
+}, { sanitizeResources: false });
+
 cliTest("status: a profile and bound tokens are sign-ins of their own", async (world) => {
   await world.signIn();
   const choices = [["--profile work", "work", undefined], ["--dpop", undefined, true]];
