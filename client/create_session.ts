@@ -110,7 +110,7 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
   assertRuntime(action);
   const asked = checkSessionOptions(given, action, isInit);
   if (!isGranted({ name: "env" })) {
-    await permissionCheck(action, asked, asked.credentialsBackend)(
+    await permissionCheck(action, asked, asked.credentialsBackend ?? getDefaultBackend())(
       variableNeeds(asked, call),
       "always",
     );

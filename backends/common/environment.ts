@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { isGranted, runLine } from "./permission.ts";
+import { isGranted, runLine, WITH_OWN } from "./permission.ts";
 import { isDeno, isWindows } from "./runtime.ts";
 
 /** The variable that names the home folder. */
@@ -33,7 +33,7 @@ export function readEnv(name: string, purpose: string): string | undefined {
   throw new CredentialsBackendError("permission_required", {
     action: purpose,
     reason: `Deno does not permit the variable ${name}`,
-    remedy: `Run with --allow-env=${name}, or with all permissions:\n  ${runLine("-A")}`,
+    remedy: `Run with --allow-env=${name}, or with all permissions:\n  ${runLine("-A")}${WITH_OWN}`,
   });
 }
 

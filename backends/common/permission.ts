@@ -29,10 +29,17 @@ export function permissionFlag(name: string, ...values: readonly string[]): stri
     : quoteArgument(`--allow-${name}=${values}`);
 }
 
+/** The names that `deno test` takes for tests. */
+const TEST_NAME = /(\/__tests__\/.*|[/_.]test)\.[cm]?[jt]sx?$/;
+
+/** The words after such a command: the arguments may hold a secret, and are not shown. */
+export const WITH_OWN = "\nwith your script's own flags and arguments.";
+
 /** The command that runs this program again with these flags. */
 export function runLine(flags: string): string {
   const { mainModule } = Deno;
   const isText = mainModule.includes("/$deno$"); // given to Deno without a file
   const script = isText ? "script.ts" : pathOfUrl(new URL(mainModule)) ?? mainModule;
-  return `deno run ${flags} ${quoteArgument(script)}`;
+  const verb = TEST_NAME.test(mainModule) ? "test" : "run";
+  return `deno ${verb} ${flags} ${quoteArgument(script)}`;
 }

@@ -11,7 +11,7 @@ import {
   SIGN_OUT_OF_ALL,
 } from "../credentials_backend_error.ts";
 import type { BackendPermission, OidcCredentials } from "../oidc_credentials_backend.ts";
-import { fileError, isLinkToNothing, refuse } from "./faults.ts";
+import { fileError, IN_CONTAINER, isLinkToNothing, refuse } from "./faults.ts";
 
 /**
  * The credentials file that this module shares with the ValidMind Python library:
@@ -38,8 +38,7 @@ export function credentialsPath(): string {
     throw new CredentialsBackendError("home_unset", {
       action: "find the credentials file",
       reason: `${HOME_VARIABLE} is not set`,
-      remedy: 'Set it, or give "path" in the options of the file store. In a container, ' +
-        "VM_OIDC_NO_PERSIST=1 keeps the tokens in memory.",
+      remedy: `Set it, or give "path" in the options of the file store. ${IN_CONTAINER}`,
     });
   }
   return join(home, ".validmind", "credentials.json");

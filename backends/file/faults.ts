@@ -6,6 +6,9 @@ import {
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
 
+/** The way on where no home folder can be written. */
+export const IN_CONTAINER = "In a container, VM_OIDC_NO_PERSIST=1 keeps the tokens in memory.";
+
 /** Throws the fault of a file that this module does not use, if it has one. */
 export function refuse(action: string, path: string, fault: Refusal | undefined): void {
   if (fault === undefined) return;
@@ -48,7 +51,7 @@ function explainFileFault(path: string, error: unknown): Explanation {
     return ["backend_unavailable", "it is a link to nothing", "Remove or repair the link."];
   }
   if (isMissing) {
-    const remedy = "Make the folder, or use another path.";
+    const remedy = `Make the folder, or use another path. ${IN_CONTAINER}`;
     return ["backend_unavailable", "its folder is missing", remedy];
   }
   if (isFull(error)) {
@@ -57,10 +60,7 @@ function explainFileFault(path: string, error: unknown): Explanation {
   const { name = "unknown error", message = "", code }: Partial<OsError> = Object(error);
   // The system's own words, such as "Read-only file system", without those of Deno.
   const reason = code === undefined ? name : `${message.split(" (os error")[0]} (${code})`;
-  const remedy =
-    "Repair this, or use another path. In a container, VM_OIDC_NO_PERSIST=1 keeps the tokens " +
-    "in memory.";
-  return ["backend_unavailable", reason, remedy];
+  return ["backend_unavailable", reason, `Repair this, or use another path. ${IN_CONTAINER}`];
 }
 
 function permissionNeeded(path: string, { message }: Error): Explanation {

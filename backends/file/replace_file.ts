@@ -4,7 +4,7 @@ import { basename, dirname } from "../common/paths.ts";
 import { whileHeld } from "../common/read_private_file.ts";
 import { isWindows } from "../common/runtime.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { fileError } from "./faults.ts";
+import { fileError, IN_CONTAINER } from "./faults.ts";
 
 /** Options of {@linkcode replaceFile}. */
 export interface ReplaceOptions {
@@ -168,7 +168,7 @@ export function makeFolder(file: string): void {
       action: `make the folder ${path}`,
       reason: "the operating system denies it",
       remedy: `Set ${HOME_VARIABLE} to a folder that you may write, or give such a path: in ` +
-        "the options of the store, or for settings as --config.",
+        `the options of the store, or for settings as --config. ${IN_CONTAINER}`,
       cause: error,
     });
   }

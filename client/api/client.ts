@@ -30,6 +30,8 @@ interface ApiClientOptions {
   credentials: (options: RenewalOptions) => Promise<ApiCredentials>;
   /** Whether refused headers can be replaced by new ones. */
   canRenew: boolean;
+  /** Whether the sign-in is still stored. */
+  isStored: () => Promise<boolean | undefined>;
   /** Called where the API refuses the new ones as well. */
   onRefusedAgain: () => void;
   /** The way to sign in as the API demands, where `Session.signIn` is none. */
@@ -198,8 +200,10 @@ export class ApiClient {
     try {
       return await this.#options.credentials(options);
     } catch (error) {
-      // The refusal itself says this. It would hide other errors, such as a full disk.
-      if (codeOf(error).code === "login_required") return undefined;
+      const wantsPerson = codeOf(error).code === "login_required";
+      // While the sign-in is stored, each start would meet the refusal: only a sign-out ends that. The
+      // refusal would hide other errors, such as a sign-out elsewhere or a full disk.
+      if (wantsPerson && (options.demand || await this.#options.isStored())) return undefined;
       await response.body?.cancel();
       throw error;
     }

@@ -92,7 +92,7 @@ function denied(path: string, what: string, flag: string) {
   const denial = {
     action: `use the settings file ${path}`.trimEnd(),
     reason: `Deno does not permit ${what}`,
-    remedy: `If it is there, run with ${flag}, too.`,
+    remedy: `To have it read, run with ${flag}, too.`,
   };
   return { path, state: "denied", denial } as const;
 }

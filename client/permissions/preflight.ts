@@ -1,6 +1,6 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isInKv } from "../../backends/common/marks.ts";
-import { isGranted, runLine } from "../../backends/common/permission.ts";
+import { isGranted, runLine, WITH_OWN } from "../../backends/common/permission.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { normalizeIssuer } from "../credential_key.ts";
@@ -46,11 +46,15 @@ export function preflight(
   if (denied.length === 0) return;
   const isUnread = denied.some(({ name }) => name === "env");
   const known = all().filter((need) => isUsed(need)).map(bare);
-  const flags = permissionFlags(isUnread ? [...UNREAD, ...known] : known);
+  // The script itself may need what the person gave it.
+  const kinds: Deno.PermissionDescriptor[] = NAMES.map((name) => ({ name })).filter(isGranted);
+  if (isUnread) kinds.push(...UNREAD);
+  const flags = permissionFlags([...kinds, ...known]);
+  const commands = commandsFor("Run", runLine, flags, unstableFlag(backend));
   throw new ValidMindAuthError("permission_required", {
     action,
     reason: `Deno does not permit ${namesOf(denied)}`,
-    remedy: commandsFor("Run", runLine, flags, unstableFlag(backend)),
+    remedy: commands + WITH_OWN,
     permissions: known,
   });
 }

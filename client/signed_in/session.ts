@@ -203,6 +203,7 @@ export class SignedInSession implements Session {
       runtime,
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
+      isStored: async () => await tokens?.isStored(),
       onRefusedAgain: () => tokens?.keepQuiet(),
       remedyFor: async (demand) => await tokens?.remedyFor(demand),
       ...asksAgain && { session: this },

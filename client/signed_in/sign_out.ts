@@ -6,7 +6,7 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { chooseBackend } from "../../backends/resolve_credentials_backend.ts";
+import { chooseBackend, getDefaultBackend } from "../../backends/resolve_credentials_backend.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { codeOf, invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
@@ -174,7 +174,9 @@ function chooseIdentity(
   }
   if (issuer === undefined && clientId === undefined) {
     // Without a look at the variables nobody knows whether there is something to clear.
-    if (!isByKey(options)) preflight(ACTION, variableNeeds(options, "createSession"));
+    const { credentialsBackend = getDefaultBackend() } = options;
+    const needs = variableNeeds(options, "createSession");
+    if (!isByKey(options)) preflight(ACTION, needs, "always", undefined, credentialsBackend);
     return undefined;
   }
   const identity = resolveIdentity(options, ACTION, places);

@@ -91,6 +91,11 @@ export class TokenSource {
     });
   }
 
+  /** Whether the sign-in is still stored. */
+  async isStored(): Promise<boolean> {
+    return await this.#options.stored.read() !== undefined;
+  }
+
   /** The way to sign in as an API demands, where `Session.signIn` may not ask. */
   async remedyFor(demand: ApiDemand): Promise<string | undefined> {
     const { ask, silencedBy } = this.#options;

@@ -235,7 +235,10 @@ test.asOrdinary("a home whose folder cannot be made, as in a pod, is told by its
     console.log(JSON.stringify(seen));`;
   const [seen, message] = await runAsOrdinary(code) as string[];
   assertEquals(seen, "backend_denied");
-  assertMatch(message!, /^Cannot make the folder HOME\/\.validmind: .* Set HOME to a folder/);
+  assertMatch(
+    message!,
+    /^Cannot make the folder HOME\/\.validmind: .* Set HOME to a folder.*VM_OIDC_NO_PERSIST=1/,
+  );
 });
 
 /** A link in one folder to a file in another, as those have who keep their dotfiles elsewhere. */

@@ -102,6 +102,28 @@ Deno.test("the command in an error keeps the settings file that is in use", {
   assertEquals(second.code, 0, second.stderr);
 });
 
+Deno.test("the command in an error keeps what the script itself was given", {
+  ignore: Deno.build.os === "windows", // the flags are for a POSIX shell
+}, async () => {
+  await using provider = await startOidcProvider(withClient());
+  await using home = await tempDir();
+  const file = `${home.path}/script.ts`;
+  await Deno.writeTextFile(
+    file,
+    `import { createSession } from "@validmind/auth";
+    const [issuer, clientId, clientSecret] = ["A", "B", "C"].map((name) => Deno.env.get(name));
+    await createSession({ issuer, clientId, clientSecret, flow: "client_credentials" });
+    console.log("Working on");`,
+  );
+  const { issuer, clientId } = provider;
+  const env = { HOME: home.path, NO_COLOR: "1", A: issuer, B: clientId, C: CLIENT_SECRET };
+  const first = await runDeno({ file, env, flags: ["--allow-env"] });
+  const flags = wordsIn(/^ {2}deno run (.*)$/m.exec(first.stderr)![1]!).slice(0, -1);
+  assert(!flags.includes("-A"), first.stderr);
+  const second = await runDeno({ file, env, flags });
+  assertEquals([second.code, second.stdout], [0, "Working on\n"], second.stderr);
+});
+
 Deno.test("the command of a sign-in that comes to the browser by itself works at once", {
   ignore: Deno.build.os === "windows", // the flags are for a POSIX shell
 }, async () => {

@@ -51,14 +51,40 @@ test.signedIn("401: a second one, and one whose refresh is refused, is the answe
     world.clock.advance(60_000); // a 401 to a new token keeps the session from another refresh
     world.api.reject(2);
     world.api.reset();
-    if (isRefused) world.provider.script.token.push(() => oauthError("invalid_grant"));
+    if (isRefused) world.provider.script.token.push(() => oauthError("access_denied"));
     const error = await assertRejects(() => session.get("thing"), ApiError);
     assertEquals([error.status, error.code], [401, "unauthorized"]);
     assertStringIncludes(error.body, "invalid_credentials");
     assertEquals(world.api.requests.length, isRefused ? 1 : 2);
-    assertEquals(world.backend.get(world.key) === undefined, isRefused);
   }
   assertEquals(refreshes(world), 2);
+  assertEquals(typeof world.stored().refresh_token, "string");
+});
+
+test.signedIn("401: a sign-in that the provider has ended is told, by each call", async ({ session, ...world }) => {
+  world.provider.script.token.push(() => oauthError("invalid_grant"));
+  const words = "the provider ended the sign-in";
+  for (const reason of [words, "no sign-in is stored"]) {
+    world.api.reject(1);
+    await rejectsWith("login_required", () => session.get("thing"), reason, "init()");
+  }
+  assertEquals(refreshes(world), 1);
+});
+
+test.signedIn("401: a sign-in that another process has removed is told, by each call", async ({ session, ...world }) => {
+  world.backend.delete(world.key);
+  const calls = [
+    () => session.get("thing"),
+    () => session.post("thing", { json: {} }),
+    () => session.fetch("thing"),
+  ];
+  for (const call of calls) {
+    world.api.reject(1);
+    await rejectsWith("login_required", call, "no sign-in is stored", "init()");
+  }
+  const demand = `Bearer error="insufficient_claims", claims="${btoa('{"a":1}')}"`;
+  world.api.script.push(() => json({}, 401, { "www-authenticate": demand }));
+  await rejectsWith("reauthentication_required", calls[0]!, "claims");
 });
 
 test.signedIn("401: a provider that is down is told: the 401 would hide it", async ({ session, ...world }) => {

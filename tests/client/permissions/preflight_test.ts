@@ -1,10 +1,12 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import {
+  clearOidcCredentials,
   createSession,
   FileCredentialsBackend,
   init,
   KvCredentialsBackend,
   MemoryCredentialsBackend,
+  setDefaultBackend,
 } from "@validmind/auth";
 import { fromFileUrl } from "@std/path";
 import { quoteArgument } from "../../../backends/common/runtime.ts";
@@ -40,17 +42,28 @@ withPermissions("what is missing is told with reasons and flags", "none", async 
   const why = "Deno does not permit net a.example.com:443 (to call the API). Run";
   assertEquals(message.split("\n"), [
     `Cannot sign in: ${why}`,
-    `  deno run ${HOSTS} ${PERSON} ${SCRIPT}`,
+    `  deno test ${HOSTS} ${PERSON} ${SCRIPT}`,
     "or, shorter,",
-    `  deno run -A ${SCRIPT}`,
+    `  deno test -A ${SCRIPT}`,
+    "with your script's own flags and arguments.",
   ]);
+});
+
+withPermissions("the command keeps the kinds that are granted as a whole", {
+  env: true,
+  ffi: true,
+  read: ["/data"],
+}, async () => {
+  const flags = "--allow-net=a.example.com:443,b.example.com:443 --allow-env --allow-ffi";
+  const run = start({ credentialsBackend: memory() });
+  await rejectsWith("permission_required", run, `Run\n  deno test ${flags} ${SCRIPT}\n`);
 });
 
 withPermissions("the flags are in the order of requiredPermissions", "none", async () => {
   const needs = [{ name: "net", host: "vault.example.com:8200" }] as const;
   const credentialsBackend = Object.assign(memory(), { requiredPermissions: () => [...needs] });
   const run = () => init({ ...OIDC, model: "m", credentialsBackend });
-  await rejectsWith("permission_required", run, `\n  deno run ${HOSTS},vault.example.com:8200 `);
+  await rejectsWith("permission_required", run, `\n  deno test ${HOSTS},vault.example.com:8200 `);
 });
 
 withPermissions("an API key needs its host, and no other", "none", async () => {
@@ -66,7 +79,7 @@ withPermissions(
   async () => {
     const credentialsBackend = new FileCredentialsBackend({ path: "/a,b/c.json" });
     const run = start({ credentialsBackend });
-    await rejectsWith("permission_required", run, `Run\n  deno run -A ${SCRIPT}`);
+    await rejectsWith("permission_required", run, `Run\n  deno test -A ${SCRIPT}`);
   },
 );
 
@@ -172,7 +185,7 @@ withPermissions("an API key in the variables counts beside neither an issuer nor
 });
 
 /** Of a call whose variables may not be read, and with them neither the hosts nor the files. */
-const KINDS = "deno run --allow-read --allow-write --allow-net --allow-env ";
+const KINDS = " --allow-read --allow-write --allow-net --allow-env ";
 
 withPermissions(
   "a variable that is needed is named, and the command has whole kinds",
@@ -193,8 +206,20 @@ withPermissions("the command has the flags of a store that the call names", "non
   await rejectsWith("permission_required", ofHelper, "--allow-env --allow-run=pass ");
   const ofKv = start({ credentialsBackend: new KvCredentialsBackend({ path: "/kv/tokens.db" }) });
   const flags = `--allow-read=/kv --allow-write=/kv ${HOSTS}`;
-  const short = `deno run --unstable-kv -A ${SCRIPT}`;
-  await rejectsWith("permission_required", ofKv, `deno run --unstable-kv ${flags}`, short);
+  const short = `deno test --unstable-kv -A ${SCRIPT}`;
+  await rejectsWith("permission_required", ofKv, `deno test --unstable-kv ${flags}`, short);
+});
+
+withPermissions("the command has the flags of the default store", "none", async () => {
+  setDefaultBackend(new KvCredentialsBackend({ path: "/kv/tokens.db" }));
+  try {
+    for (const call of [createSession, clearOidcCredentials]) {
+      const words = ["deno test --unstable-kv --allow", "deno test --unstable-kv -A"];
+      await rejectsWith("permission_required", () => call(), ...words);
+    }
+  } finally {
+    setDefaultBackend(undefined);
+  }
 });
 
 const terminalTest = testWith({ whyNot: whyWithout("terminal", hasTerminal) }, "preflight: ");
