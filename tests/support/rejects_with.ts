@@ -1,4 +1,4 @@
-import { assert, assertEquals, AssertionError, assertMatch } from "@std/assert";
+import { assert, assertEquals, AssertionError, assertMatch, assertNotMatch } from "@std/assert";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
@@ -39,6 +39,7 @@ export async function rejectsWith<C extends AnyErrorCode>(
   );
   assertEquals(error.code, code, error.message);
   assertMatch(error.message, /^Cannot .+: .+\. .+/s);
+  assertNotMatch(error.message, /\bundefined\b|\bNaN\b|\[object /);
   for (const part of parts) assert(error.message.includes(part), `no "${part}": ${error.message}`);
   return error as ErrorWithCode<C>;
 }

@@ -219,6 +219,13 @@ test("files of another user, and links of theirs, are refused where only their i
   assertEquals(said, [another, another, "read"]);
 });
 
+test("the superuser reads a file of their own that others may read, as a container mounts its secrets", async () => {
+  const rules = Object.values(RULES).map((rules) => ({ ...rules, maxBytes: 1e6 }));
+  const calls = rules.map((rules) => ({ path: SUPERUSERS, rules }));
+  const said = await runAsOrdinary(`Deno.uid = () => 0;${script(calls)}`) as string[];
+  assertEquals(said, calls.map(() => "read"));
+});
+
 const fail = (reason: string, advice: string) => new Error(`${reason}. ${advice}`);
 
 /** Reads a file whose content is changed by `meanwhile` before each read of a part. */

@@ -322,6 +322,22 @@ test.opened("a write that meets another one is done over it, and with isReplaced
   assertEquals(vault.clock.delays.length, 1);
 });
 
+test.opened("a write whose answer is lost counts as done, with isReplaced too", async ({ vault, store }) => {
+  await store.put(KEY, entry());
+  const name = `users/anna/${NAME}`;
+  let isLost = false;
+  vault.before = ({ method, path, body }) => {
+    if (method !== "POST" || !path.endsWith(`/data/${name}`) || isLost) return undefined;
+    isLost = true;
+    const version = vault.secrets.get(name)!.version + 1;
+    vault.secrets.set(name, { data: (body as { data: unknown }).data, version });
+    throw new TypeError("connection reset");
+  };
+  const next = entry({ access_token: "next" });
+  assertEquals(await store.put(KEY, next, { isReplaced }), true);
+  assertEquals([isLost, await store.get(KEY)], [true, next]);
+});
+
 test.opened("under a lock that was lost, a new tokens' write goes by the entry, and others fail", async ({ vault, store }) => {
   await store.put(KEY, entry());
   await store.withLock(KEY, async () => {

@@ -139,7 +139,10 @@ Deno.test("the command of a sign-in that comes to the browser by itself works at
     file,
     `import { createSession } from "@validmind/auth";
     const onAuthorizationUrl = () => { console.log("Working on"); Deno.exit(); };
-    await createSession({ onAuthorizationUrl });`,
+    await createSession({ onAuthorizationUrl }).catch((error) => {
+      console.error(error.message);
+      Deno.exitCode = 1;
+    });`,
   );
   const env = {
     HOME: home.path,
@@ -151,6 +154,7 @@ Deno.test("the command of a sign-in that comes to the browser by itself works at
   for (const isLast of [false, false, true]) {
     const { code, stdout, stderr } = await runDeno({ file, flags, env });
     assertEquals([code, stdout], isLast ? [0, "Working on\n"] : [1, ""], stderr);
+    assert(!stderr.includes("Uncaught"), stderr); // nothing else fails beside the call
     if (!isLast) flags = wordsIn(/^ {2}deno run (.*)$/m.exec(stderr)![1]!).slice(0, -1);
   }
 });

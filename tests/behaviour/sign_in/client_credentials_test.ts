@@ -223,7 +223,7 @@ Deno.test("token exchange: an answer with anything but an access token is refuse
     const [change, word] of [
       [{ issued_token_type: token }, "is [removed]"],
       [{ issued_token_type: `${URN}:token-type:id_token` }, "token-type:id_token"],
-      [{ issued_token_type: undefined }, "undefined"],
+      [{ issued_token_type: undefined }, "is missing"],
       [{ token_type: "N_A" }, "token_type"],
     ] as const
   ) {

@@ -67,13 +67,13 @@ const SENT: [
   header: Record<string, string>,
   audience: RegExp,
 ][] = [
-  [
-    "RSA as PEM signs PS256 where the provider takes nothing else",
+  ...["PS256", "RS384", "RS512", "PS384", "PS512"].map((alg): typeof SENT[number] => [
+    `RSA as PEM signs ${alg} where the provider takes nothing else`,
     ({ pem }) => pem,
-    { discovery: { token_endpoint_auth_signing_alg_values_supported: ["ES256", "PS256"] } },
-    { alg: "PS256" },
+    { discovery: { token_endpoint_auth_signing_alg_values_supported: ["ES256", alg] } },
+    { alg },
     /\d$/,
-  ],
+  ]),
   ...[["EdDSA", "Ed25519"], ["Ed25519"]].map((offered): typeof SENT[number] => [
     `Ed25519 as PEM signs by the name ${offered[0]} where the provider knows ${offered}`,
     ({ pem }) => pem,

@@ -307,7 +307,7 @@ for (const isMet of [true, false]) {
 const OLD = { auth_time: Math.floor(Date.now() / 1000) - 60 };
 const UNMET: [name: string, challenge: string, brings: Brings, words: string][] = [
   ["acr is another one", STEP_UP, { claims: { acr: "bronze" } }, "acr is bronze"],
-  ["acr is missing", STEP_UP, {}, "acr is undefined"],
+  ["acr is missing", STEP_UP, {}, "acr is missing"],
   ["auth_time is old", NEWER, { claims: OLD }, "auth_time"],
   ["auth_time is missing", NEWER, { claims: { auth_time: undefined } }, "auth_time"],
   [

@@ -123,7 +123,7 @@ const EXPECTED: [line: string, granted: string[], code: number, ...words: Word[]
     4,
     "Not signed in",
   ],
-  ["migrate --from file --to kv --to-options kv.json", ["--allow-env"], 0, "Copied"],
+  ["migrate --to kv --to-options kv.json", ["--allow-env"], 0, "Copied"],
   ["list", [""], 0, "Signed in"],
   ["config set scope openid", [""], 0, "set scope"],
   ["logout", [""], 0, "Removed"],

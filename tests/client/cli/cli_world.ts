@@ -81,6 +81,7 @@ export async function cliWorld(options: OidcProviderOptions = {}) {
       const said = await run(args, { ...options, env: { ...options?.env, ...variables } });
       const text = said.stdout + said.stderr;
       assertEquals(said.code, code, `${line}\n${text}`);
+      assert(!/\bundefined\b|\bNaN\b|\[object /.test(text), `${line}\n${text}`);
       for (const word of more.filter(isWord) as Word[]) assertSays(text, word, line);
       return {
         ...said,

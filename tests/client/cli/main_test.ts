@@ -216,6 +216,15 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
     1,
     "Try again.\ncaused by CredentialsBackendError [backend_full]: Cannot write: no [31m space. Try again.\n",
   ],
+  // A cause is left out where it says no more than the error, and the one behind it is told.
+  ...["fetch failed", "full."].map((words): typeof REPORTED[number] => {
+    const cause = new Error(words, { cause: new Error("no route") });
+    const error = new ValidMindAuthError(
+      "provider_unavailable",
+      errorParts("Cannot a: full.", cause),
+    );
+    return [error, 1, "Try again.\ncaused by Error: no route\n"];
+  }),
   // A stranger's words may be a secret.
   [new RangeError(SECRET), 1, "error (unexpected): Cannot finish"],
   [SECRET, 1, "error (unexpected): Cannot finish"],

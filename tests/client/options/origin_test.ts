@@ -5,6 +5,7 @@ import { OPTION_NAMES, type OptionName, PROOFS } from "../../../client/options/d
 import { type CallOrigin, findOrigin } from "../../../client/options/places.ts";
 import { apiHostMissing, resolveOptions } from "../../../client/options/resolve_options.ts";
 import type { InitOptions } from "../../../client/session_options.ts";
+import { OwnEnv } from "../../support/own_env.ts";
 import { withTempHome } from "../../support/temp_home.ts";
 
 /** The letters of a row, each with its option, its variable, and its value by the digit. */
@@ -168,4 +169,15 @@ Deno.test("origin: every combination of the table is there, and every letter is 
   assertEquals([ROWS.length, new Set(ROWS.map(({ id }) => id)).size], [104, 104]);
   const options: readonly string[] = [...OPTION_NAMES, "backend"];
   assertEquals(Object.values(LETTERS).filter(([name]) => !options.includes(name)), []);
+});
+
+Deno.test("origin: the variables do not count where Deno hides the issuer that they may name", {
+  permissions: { env: ["VM_OIDC_SCOPE"] },
+}, async () => {
+  using _ = new OwnEnv({ VM_OIDC_SCOPE: "openid other" });
+  const { origin } = await findOrigin(valuesOf(["I1", "C1"]), "test");
+  assertEquals([origin.find("scope"), origin.passed("scope")?.place.kind], [
+    undefined,
+    "variables",
+  ]);
 });

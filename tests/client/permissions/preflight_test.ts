@@ -256,3 +256,16 @@ terminalTest("in a terminal nobody is asked for one permission after the other",
     for (const message of [first!, second!]) assertStringIncludes(message, name);
   }
 });
+
+terminalTest("in a terminal a helper asks for no permission to write its marks", async () => {
+  const helper = new URL("../../../backends/helper.ts", import.meta.url).href;
+  const text = await runInTerminal(
+    `import { HelperCredentialsBackend } from ${JSON.stringify(helper)};
+      const backend = new HelperCredentialsBackend({ program: "/bin/true" });
+      const entry = { issuer: "i", client_id: "c", access_token: "t" };
+      await backend.put("k", entry).catch(({ code }) => console.log(code));`,
+    [],
+    ["--allow-run", "--allow-read", "--allow-env"],
+  );
+  assertEquals(text, "backend_unproven\n"); // it stores nothing
+});

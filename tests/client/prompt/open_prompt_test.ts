@@ -2,6 +2,7 @@
 import { createSession, startSignIn } from "../../../client/create_session.ts";
 import { formatTime, type Outcome, type SignInPage } from "../../../client/prompt/prompt.ts";
 import { decodeModules } from "../../support/decode_qr.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import { replace } from "../../support/replace.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import { OwnStreams, type OwnStreamsOptions } from "../../support/own_streams.ts";
@@ -265,4 +266,11 @@ Deno.test("terminal: a closed standard error costs a line, and nothing else", as
   const refuse = () => Promise.reject(new Deno.errors.BrokenPipe("closed"));
   using _ = replace(Deno.stderr, "write", refuse);
   await showLine("Waiting.");
+});
+
+test("prompt: a code that standard error does not take ends the sign-in", async ({ options }) => {
+  const { onDeviceCode: _, ...own } = options;
+  const refuse = () => Promise.reject(new Deno.errors.BrokenPipe("closed"));
+  using _write = replace(Deno.stderr, "write", refuse);
+  await rejectsWith("prompt_failed", () => createSession(own));
 });

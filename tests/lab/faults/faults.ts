@@ -5,26 +5,33 @@
  *     nice deno run -A tests/lab/faults/faults.ts --faults=200 --seed=1 --room=backends/vault
  *
  * It works in a copy of the checkout in `--folder` (default: a folder of the system's temporary one).
- * `--faults` counts those that compile; each room gets its share by lines of code. All meet the tests of
- * their own room first. Those that pass there meet all tests of `deno task test`, several of them in one
- * run: for each test that fails there, halves of them are put in until one is left. `--minutes` ends the first part:
- * what it did not reach was not tried, and is not in the table.
+ * `--faults` counts those that compile; each room gets its share by lines of code. A run with coverage tells
+ * which test files run each line. A fault meets those of its own room first, then the quickest others. Those
+ * that pass meet all tests of `deno task test`, several of them in one run: for each test that fails there,
+ * halves of them are put in until one is left.
  *
  * A failure counts where the test that failed passes without the fault and fails again with it, so that a
  * busy machine notices nothing. A run that goes on for ever counts likewise. A test that fails without a
  * fault is told, and counts no more.
  *
- * `outcomes.jsonl` in the folder keeps what was found: the same command goes on where it was stopped. What
- * cannot be noticed by any test is listed by hand in `equivalent.txt`
- * there: lines with an `id`, and below it the reason after two spaces.
+ * `outcomes.jsonl` in the folder keeps what was found: the same command goes on where it was stopped.
  */
+import { walk } from "@std/fs/walk";
 import { copyRepository } from "../../support/copy_repository.ts";
+import { findDenoDir } from "../../support/deno_process.ts";
 import { junitCases } from "../../support/reports.ts";
 import { codeLines, readSource, sourceFiles } from "../../support/rooms.ts";
 import { Random } from "../torture/random.ts";
 import { type Fault, findFaults } from "./find_faults.ts";
 
-type End = "noticed by its room" | "passed its room" | "noticed" | "survived";
+type End = "noticed by its room" | "passed near tests" | "noticed" | "survived";
+
+/** What a test file runs: the lines of each source, and for how long. */
+interface Reach {
+  test: string;
+  seconds: number;
+  lines: Record<string, number[]>;
+}
 
 /** A line of `outcomes.jsonl`. */
 interface Outcome {
@@ -52,6 +59,8 @@ const CHECK = ["check", "--quiet", "mod.ts", "backends", "client"];
 const IGNORE = "--ignore=tests/**/*_slow_test.ts,tests/live/";
 const ROOM_SECONDS = 240;
 const ALL_SECONDS = 2400;
+/** How long the tests of other rooms may take, before all of them are run for several faults at once. */
+const OTHERS_SECONDS = 25;
 /** Whether what failed passes without a fault. */
 const sound = new Map<string, boolean>();
 /** The names of the tests that do not. */
@@ -60,6 +69,7 @@ const unsound = new Set<string>();
 const option = (name: string, otherwise: string): string =>
   Deno.args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? otherwise;
 
+const DENO_DIR = findDenoDir(); // else each file that starts a process would ask for it
 const FOLDER = option("folder", "/tmp/validmind-auth-faults");
 const COPY = `${FOLDER}/copy`;
 const OUTCOMES = `${FOLDER}/outcomes.jsonl`;
@@ -110,11 +120,15 @@ async function chooseByRoom(): Promise<Fault[]> {
 }
 
 /** Runs Deno in the copy, with all that it starts, for a limited time. */
-async function deno(args: string[], seconds: number): Promise<{ code: number; said: string }> {
+async function deno(
+  args: string[],
+  seconds: number,
+  env: Record<string, string> = {},
+): Promise<{ code: number; said: string }> {
   const command = new Deno.Command("timeout", {
     args: ["-k", "5", String(seconds), Deno.execPath(), ...args],
     cwd: COPY,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", DENO_DIR, ...env },
     stdin: "null",
   });
   const { code, stdout, stderr } = await command.output();
@@ -122,18 +136,43 @@ async function deno(args: string[], seconds: number): Promise<{ code: number; sa
   return { code, said: text(stdout) + text(stderr) };
 }
 
-/** The tests of the room that holds a file: its folder, and the files that begin with its name. */
-async function testsOf(file: string): Promise<string[]> {
-  const [folder, stem] = file.replace(/\.ts$/, "").split("/");
-  if (stem === undefined) return ["tests/mod_test.ts"];
-  const paths: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(`${COPY}/tests/${folder}`)) {
-    const isOwn = isDirectory
-      ? name === stem
-      : name.startsWith(`${stem}_`) && name.endsWith("_test.ts") && !name.includes("_slow_");
-    if (isOwn) paths.push(`tests/${folder}/${name}`);
+/** Runs each test file alone, with coverage, and notes what it reaches. */
+async function readReach(): Promise<Reach[]> {
+  const known = await read(`${FOLDER}/reach.json`);
+  if (known !== "") return JSON.parse(known);
+  const reach: Reach[] = [];
+  for await (const { path } of walk(`${COPY}/tests`, { match: [/_test\.ts$/] })) {
+    const test = path.slice(COPY.length + 1);
+    if (test.endsWith("_slow_test.ts") || test.startsWith("tests/live/")) continue;
+    const data = `${FOLDER}/coverage`;
+    await Deno.mkdir(data, { recursive: true });
+    const start = Date.now();
+    const args = [...TEST, `--coverage=${data}`, "--coverage-raw-data-only", test];
+    const { code } = await deno(args, ROOM_SECONDS, { DENO_COVERAGE_DIR: data });
+    const seconds = (Date.now() - start) / 1000;
+    console.log(`${test}: ${code === 0 ? "" : "fails in any case, "}${seconds} s`);
+    const { said } = await deno(["coverage", "--lcov", data], ROOM_SECONDS);
+    const files = said.split("end_of_record").map((record): [string, number[]] => {
+      const name = record.match(/^SF:(.*)$/m)?.[1] ?? "";
+      const lines = record.matchAll(/^DA:(\d+),[1-9]/gm);
+      return [name.slice(COPY.length + 1), Array.from(lines, ([, line]) => Number(line))];
+    });
+    reach.push({ test, seconds, lines: Object.fromEntries(files) });
+    await Deno.remove(data, { recursive: true });
   }
-  return paths;
+  await Deno.writeTextFile(`${FOLDER}/reach.json`, JSON.stringify(reach));
+  return reach;
+}
+
+/** The test files that run the line of a fault: those of its room, and the quickest others. */
+function testsOf({ file, line }: Fault, reach: readonly Reach[]): [Reach[], Reach[]] {
+  const [folder, stem] = file.replace(/\.ts$/, "").split("/");
+  const isOwn = ({ test }: Reach) => new RegExp(`^tests/${folder}/${stem}[_/]`).test(test);
+  const near = reach.filter(({ lines }) => lines[file]?.includes(line))
+    .sort((a, b) => a.seconds - b.seconds);
+  let seconds = 0;
+  const others = near.filter((one) => !isOwn(one) && (seconds += one.seconds) < OTHERS_SECONDS);
+  return [near.filter(isOwn), others];
 }
 
 /** The first test that failed in a run; undefined where all passed. */
@@ -171,13 +210,6 @@ async function failuresOf(args: string[], seconds: number): Promise<Failure[]> {
 function filesIn(said: string): Map<string, string> {
   const lines = said.matchAll(/^\.\/(\S+) => (.*) \.\.\. FAILED\b/gm);
   return new Map(Array.from(lines, ([, file = "", name = ""]) => [name, file]));
-}
-
-/** The tests of a file's room. */
-async function testRoom(file: string): Promise<Failure | undefined> {
-  const paths = await testsOf(file);
-  if (paths.length === 0) return undefined;
-  return await failureOf([...TEST, IGNORE, ...paths], ROOM_SECONDS);
 }
 
 /** All tests of `deno task test`, and the examples of the pages. */
@@ -226,28 +258,25 @@ async function noticedBy(
 
 const describe = ({ file, how }: Failure) => `${file}: ${how}`;
 
-/**
- * Those of some faults that compile. One fault a file is checked at a time: an error in a file is its
- * fault's.
- */
+/** Those of some faults that compile: each stands in a file of its own, beside the sound one. */
 async function compiling(faults: Fault[]): Promise<Fault[]> {
-  const good: Fault[] = [];
-  const byFile = [...Map.groupBy(faults, ({ file }) => file).values()];
-  for (let turn = 0; byFile.some((some) => turn < some.length); turn++) {
-    const some = byFile.flatMap((some) => some.slice(turn, turn + 1));
-    for (const fault of some) await write(fault, true);
-    const { said } = await deno(CHECK, ROOM_SECONDS);
-    for (const fault of some) await write(fault, false);
-    if (/^error/m.test(said) && !said.includes(" at file://")) throw new Error(said);
-    good.push(...some.filter(({ file }) => !said.includes(`/${file}:`)));
+  const paths = faults.map(({ file }, index) => `${file.slice(0, -".ts".length)}_fault${index}.ts`);
+  for (const [index, fault] of faults.entries()) {
+    await Deno.writeTextFile(`${COPY}/${paths[index]}`, await faulty(fault));
   }
-  return faults.filter((fault) => good.includes(fault));
+  const { said } = await deno(CHECK, ALL_SECONDS);
+  for (const path of paths) await Deno.remove(`${COPY}/${path}`);
+  return faults.filter((_, index) => !said.includes(`/${paths[index]}:`));
 }
 
-async function write({ file, start, end, text }: Fault, isFaulty: boolean): Promise<void> {
+async function faulty({ file, start, end, text }: Fault): Promise<string> {
   const source = await readSource(file);
-  const faulty = source.slice(0, start) + text + source.slice(end);
-  await Deno.writeTextFile(`${COPY}/${file}`, isFaulty ? faulty : source);
+  return source.slice(0, start) + text + source.slice(end);
+}
+
+async function write(fault: Fault, isFaulty: boolean): Promise<void> {
+  const source = isFaulty ? await faulty(fault) : await readSource(fault.file);
+  await Deno.writeTextFile(`${COPY}/${fault.file}`, source);
 }
 
 /** The lines of `outcomes.jsonl`, by fault: the last one counts. */
@@ -256,27 +285,22 @@ async function outcomes(): Promise<Map<string, Outcome>> {
   return new Map(lines.map((line) => JSON.parse(line) as Outcome).map((one) => [one.id, one]));
 }
 
-async function equivalents(): Promise<Set<string>> {
-  return new Set((await read(`${FOLDER}/equivalent.txt`)).split("\n"));
-}
-
 async function printTable(): Promise<void> {
-  const [files, equivalent] = [await sourceFiles(), await equivalents()];
-  const all = [...(await outcomes()).values()];
-  const isLeft = ({ id, end }: Outcome) => !end.startsWith("noticed") && !equivalent.has(id);
+  const [files, all] = [await sourceFiles(), [...(await outcomes()).values()]];
   const row = (name: string, some: Outcome[]) => {
-    const alike = some.filter(({ id }) => equivalent.has(id)).length;
-    const room = some.filter(({ end }) => end === "noticed by its room").length;
-    const other = some.filter(({ end }) => end === "noticed").length;
-    const cells = [name, some.length, alike, room, other, some.filter(isLeft).length];
-    console.log(`| ${cells.join(" | ")} |`);
+    const counts = ["noticed by its room", "noticed", "survived"].map((end) =>
+      some.filter((one) => one.end === end).length
+    );
+    console.log(`| ${[name, some.length, ...counts].join(" | ")} |`);
   };
-  console.log("| room | put | equivalent | by its room | by others | unnoticed |");
-  console.log(`|${" --- |".repeat(6)}`);
+  console.log("| room | put | by its room | by others | unnoticed |");
+  console.log(`|${" --- |".repeat(5)}`);
   const rooms = Map.groupBy(all, ({ file }) => roomOf(file, files));
   for (const [room, some] of [...rooms].sort(([a], [b]) => a < b ? -1 : 1)) row(room, some);
   row("all", all);
-  for (const { id, line, text } of all.filter(isLeft)) console.log(`${line} -> ${text}\n  ${id}`);
+  for (const { id, line, text } of all.filter(({ end }) => end === "survived")) {
+    console.log(`${line} -> ${text}\n  ${id}`);
+  }
 }
 
 /** Keeps an outcome, and tells it. */
@@ -288,19 +312,26 @@ async function record(fault: Fault, end: End, failure: Failure | undefined): Pro
   console.log(`${new Date().toISOString()} ${end}: ${id} (line ${line}) ${by}`);
 }
 
-/** Tries each fault by the tests of its room, as long as there is time. */
-async function tryInRooms(faults: readonly Fault[]): Promise<void> {
-  const end = Date.now() + Number(option("minutes", "Infinity")) * 60_000;
-  const done = await outcomes();
+/** Tries each fault by the tests that run its line. */
+async function tryNear(faults: readonly Fault[]): Promise<void> {
+  const [done, reach] = [await outcomes(), await readReach()];
   for (const fault of faults) {
     if (done.has(fault.id)) continue;
-    if (Date.now() > end) return;
-    const failure = await noticedBy(fault, () => testRoom(fault.file));
-    await record(fault, failure === undefined ? "passed its room" : "noticed by its room", failure);
+    const [own, others] = testsOf(fault, reach);
+    const run = async (some: Reach[]) => {
+      if (some.length === 0) return undefined;
+      const limit = some.reduce((sum, { seconds }) => sum + 5 * seconds, 20);
+      const args = [...TEST, "--fail-fast", ...some.map(({ test }) => test)];
+      return await noticedBy(fault, () => failureOf(args, limit));
+    };
+    const ofRoom = await run(own);
+    const failure = ofRoom ?? await run(others);
+    const noticed = ofRoom === undefined ? "noticed" : "noticed by its room";
+    await record(fault, failure === undefined ? "passed near tests" : noticed, failure);
   }
 }
 
-/** Tries the faults that passed their rooms by all tests, one fault of each file at a time. */
+/** Tries the faults that passed there by all tests, one fault of each file at a time. */
 async function tryTogether(faults: readonly Fault[]): Promise<void> {
   let open = [...faults];
   while (open.length > 0) {
@@ -358,10 +389,8 @@ if (import.meta.main) {
     await Deno.writeTextFile(chosen, JSON.stringify(await chooseByRoom()));
   }
   const faults: Fault[] = JSON.parse(await read(chosen));
-  await tryInRooms(faults);
-  const [inRoom, equivalent] = [await outcomes(), await equivalents()];
-  await tryTogether(
-    faults.filter(({ id }) => inRoom.get(id)?.end === "passed its room" && !equivalent.has(id)),
-  );
+  await tryNear(faults);
+  const found = await outcomes();
+  await tryTogether(faults.filter(({ id }) => found.get(id)?.end === "passed near tests"));
   await printTable();
 }
