@@ -1,5 +1,5 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
-import { given, parseObject } from "../../../backends/common/json.ts";
+import { parseObject } from "../../../backends/common/json.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { quoteArgument } from "../../../backends/common/runtime.ts";
@@ -33,7 +33,7 @@ import { CHANGE_FLAGS, FlagValues } from "../flags.ts";
 import { columns, note, printResult, toJsonText } from "../output.ts";
 import { valueFlags } from "../report_error.ts";
 import { unknownWord } from "../unknown_word.ts";
-import { identityNeeds, type SettingRow, settingsOf } from "../sign_in_target.ts";
+import { identityNeeds, sessionOptions, type SettingRow, settingsOf } from "../sign_in_target.ts";
 
 const CHANGE = "change the settings";
 
@@ -132,8 +132,7 @@ export async function keepApi(
         issuers.join(", "),
     );
   }
-  const typed = ["scope", "audience", "flow", "bearer"] as const;
-  const own = given(Object.fromEntries(typed.map((name) => [name, flags.text(name)])));
+  const own = Object.fromEntries(Object.entries(sessionOptions(flags)).filter(isKept));
   const { audience = kept.apiHost } = kept; // an address may be that of an endpoint of the API
   if (!isSame(audience, own.audience ?? options.audience) || !isSame(kept.issuer, issuer)) {
     throw usageError(
@@ -176,6 +175,12 @@ async function variablesInTheWay(flags: FlagValues, kept: Readonly<Record<string
     return found.from;
   });
   return [...new Set(inTheWay)].join(" ");
+}
+
+/** Whether an option of a flag is kept: all that a settings file has, but for what is for one sign-in. */
+function isKept([name, value]: [string, unknown]) {
+  const isOnce = name === "openBrowser" || typeof value === "object";
+  return !isOnce && SETTINGS.some((one) => one === name);
 }
 
 /** Asks for one of the issuers. Enter alone confirms none. */

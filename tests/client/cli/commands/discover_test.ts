@@ -167,7 +167,8 @@ addressTest(
 addressTest("what flags say beside an address counts, and is kept with it", async (world, api) => {
   const { issuer, clientId } = world.provider;
   const line = `login ${api.address} --issuer ${issuer}/ --client-id ${clientId}`;
-  await world.says(`${line} --audience other --scope openid --flow device`, 0, "Signed in");
+  const own = "--audience other --scope openid --flow device --login-hint anna --no-open";
+  await world.says(`${line} ${own}`, 0, "Signed in");
   const [form] = world.provider.requests.filter(({ path }) => path.endsWith("/device/auth"));
   assertEquals([form!.form.scope, form!.form.audience], ["openid", "other"]);
   assertEquals(await settings(world), {
@@ -175,10 +176,15 @@ addressTest("what flags say beside an address counts, and is kept with it", asyn
     audience: "other",
     scope: "openid",
     flow: "device",
+    loginHint: "anna",
     issuer,
     clientId,
   });
   await world.says("status", 0, "Signed in");
+  const bound = "--profile bound --dpop --flow browser --listen 127.0.0.1:8765";
+  await world.says(`${line.replace("login", "config discover")} ${bound}`, 0);
+  const { dpop, listen } = (await settings(world)).profiles.bound;
+  assertEquals([dpop, listen], [true, "127.0.0.1:8765"]);
 });
 
 addressTest("the address of an endpoint gives way to that of its API", async (world, api) => {
