@@ -147,6 +147,7 @@ export class SignedInSession implements Session {
     if (willRefresh) await (await tokens.renewal()).prepareRefresh();
     await this.#loadApi();
     if (this.dpop) await loadDpop();
+    if (!willRefresh) tokens?.stopRefreshing();
     return await this.#options.dropPermissions(willRefresh, all);
   }
 

@@ -20,6 +20,8 @@ export class TokenSource {
   /** The tokens in memory. */
   readonly held: HeldTokens;
   #renewal: Promise<TokenRenewal> | undefined;
+  /** Whether the permissions of a refresh were given up. */
+  #isLast = false;
   /** Until then no 401 leads to a refresh, on the runtime's stopwatch. */
   #quietUntil = -Infinity;
 
@@ -61,6 +63,7 @@ export class TokenSource {
    */
   async bearer(rejected?: string, signal?: AbortSignal, claims?: string): Promise<Bearer> {
     const fresh = rejected === undefined && this.held.fresh;
+    if (this.#isLast && !fresh) return this.#lastBearer(rejected);
     return fresh ||
       await (await this.renewal()).renew(rejected, signal, claims).catch(throwToCaller);
   }
@@ -76,6 +79,7 @@ export class TokenSource {
     signal?: AbortSignal,
     demand?: ApiDemand,
   ): Promise<Bearer> {
+    if (this.#isLast) return this.#lastBearer(rejected);
     const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
     const mayRenew = !isQuiet && (!demand || demand.claims);
     if (rejected === undefined || mayRenew) {
@@ -88,6 +92,17 @@ export class TokenSource {
       action: `get a token for ${this.#options.identity.issuer}`,
       reason: "the API has refused a new token as well, less than a minute ago, or wants a person",
       remedy: "Check what the API demands, and sign in again.",
+    });
+  }
+
+  /** The bearer that no other one follows, until its end. */
+  #lastBearer(rejected: string | undefined): Bearer {
+    const { alive } = this.held;
+    if (rejected === undefined && alive !== undefined) return alive;
+    throw new ValidMindAuthError("permission_required", {
+      action: `get a token for ${this.#options.identity.issuer}`,
+      reason: "this session gave up what a refresh needs",
+      remedy: "Start the program again.",
     });
   }
 
@@ -106,6 +121,11 @@ export class TokenSource {
   /** Ends, for a while, the refreshes because of a 401: the API has refused a new token as well. */
   keepQuiet(): void {
     this.#quietUntil = this.#options.runtime.elapsed() + QUIET_MS;
+  }
+
+  /** Ends the refreshes: their permissions are given up. */
+  stopRefreshing(): void {
+    this.#isLast = true;
   }
 
   /** The slow half, which is loaded where the stored tokens do not serve. */

@@ -44,6 +44,7 @@ async function afterDrop(drop: string, wide: boolean, more = ""): Promise<Seen> 
         stillGranted: [...new Set(result.stillGranted.map(({ name }) => name))].sort().join(),
         ping: await attempt(() => session.get("ping")),
         refresh: await attempt(() => session.accessToken({ forceRefresh: true })),
+        advice: await session.accessToken({ forceRefresh: true }).catch((e) => e.remedy),
       }));
     `,
   });
@@ -52,7 +53,11 @@ async function afterDrop(drop: string, wide: boolean, more = ""): Promise<Seen> 
 }
 
 const [DROPPED, REFRESHES] = [{ env: "prompt", run: "prompt" }, { refresh: "ok", net: "granted" }];
-const ENDS = { write: "prompt", refresh: "permission_required" };
+const ENDS = {
+  write: "prompt",
+  refresh: "permission_required",
+  advice: "Start the program again.", // not with the flags that it had
+};
 
 /** The call, what is granted before, what a child sees after it, and options of its session. */
 const DROPS: [string, drop: string, wide: boolean, seen: Partial<Seen>, more?: string][] = [
