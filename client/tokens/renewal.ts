@@ -95,7 +95,10 @@ export class TokenRenewal extends EntryRenewal {
       `login ${bearer} ${identity.scope} ${store.key} ${JSON.stringify(demand)}`,
       (ended) => this.#askAlone(rejected, ended, demand),
       signal,
-      () => runtime.emit?.({ type: "sign_in_joined" }),
+      () => {
+        runtime.emit?.({ type: "sign_in_joined" });
+        if (!isShownByCaller(this.options.ask!)) void showLine(OPEN);
+      },
     );
     held.adopt(entry);
     if (held.bearer === undefined) throw noLiveBearer(this.options);
@@ -190,7 +193,7 @@ export class TokenRenewal extends EntryRenewal {
     const { era } = held;
     try {
       const entry = await this.#joinRenewal(rejected, signal, claims);
-      if (era === held.era) held.adopt(entry); // not after a sign-out in between
+      if (era === held.era) this.#adopt(entry); // not after a sign-out in between
       return this.#liveBearerIn(entry);
     } catch (error) {
       if (era === held.era) this.#followFailure(error, claims);
@@ -242,8 +245,17 @@ export class TokenRenewal extends EntryRenewal {
     const { era } = this.#held;
     const entry = await this.freshIn(await this.store.peek(), rejected);
     if (entry === undefined || era !== this.#held.era) return undefined;
-    this.#held.adopt(entry);
+    this.#adopt(entry);
     return this.#held.bearer;
+  }
+
+  /** Takes over an entry of the session's own person. It does not go on as whoever signed in meanwhile. */
+  #adopt(entry: OidcCredentials) {
+    const before = this.#held.entry;
+    if (before?.id_token && entry.id_token && subOf(before) !== subOf(entry)) {
+      throw this.loginRequired("another person has signed in since this session began");
+    }
+    this.#held.adopt(entry);
   }
 
   /** The key that a bearer is bound to. */
@@ -258,6 +270,10 @@ export class TokenRenewal extends EntryRenewal {
     return await clearCredentials(this.store, revoke, () => this.openProvider(), held);
   }
 }
+
+/** A second prompt would wait for nobody. */
+const OPEN =
+  "A sign-in of an earlier call waits: finish that one, or interrupt this one and start again.";
 
 /** The person of an entry, as its ID token names one. */
 function subOf({ id_token }: OidcCredentials) {

@@ -2,6 +2,7 @@ import { createSession, startSignIn } from "@validmind/auth";
 import type { OidcCredentials, SessionOptions } from "@validmind/auth";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
+import { OwnStreams } from "../../support/own_streams.ts";
 import { paths } from "../../support/request_log.ts";
 import { scriptedProviderWorld, type ScriptedWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
@@ -273,4 +274,16 @@ test("after the approval: an abort ends the wait for tokens, and their request",
   const run = () => world.signIn({ signal: stop.signal });
   assertEquals(await assertRejects(run), REASON);
   await cut.promise;
+});
+
+Deno.test("joined sign-in: who joins one that is shown elsewhere is told so", async () => {
+  await using world = await slowWorld();
+  const { onDeviceCode: _, ...options } = world.options;
+  using streams = new OwnStreams();
+  const callers = [caller(options), caller(options)];
+  await world.poll();
+  const told = streams.written.stderr.match(/A sign-in of an earlier call waits/g);
+  assertEquals(told?.length, 1);
+  world.approve();
+  for (const { result } of callers) await (await result).close();
 });

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { readClaims } from "../../../client/entry/bearer.ts";
 import { createSession, FileCredentialsBackend, type SessionOptions } from "@validmind/auth";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
@@ -52,6 +53,25 @@ test("tokens: a start from a fresh stored token, and its calls, do without the s
   world.clock.advance(HOUR);
   await session.accessToken();
   assertEquals(isAsked, true);
+});
+
+test("tokens: a session does not go on as another person who signed in meanwhile", async (world) => {
+  const session = await world.signIn();
+  const { exp, ...claims } = readClaims(`${world.stored().id_token}`)!;
+  const claimsOf = (sub: string) => ({ ...claims, sub, exp: Number(exp) + 7200 });
+  for (const [sub, isSame] of [[`${claims.sub}`, true], ["another", false]] as const) {
+    world.amend({
+      id_token: `e30.${btoa(JSON.stringify(claimsOf(sub))).replace(/=+$/, "")}.`,
+      access_token: `of-${sub}`,
+      expires_at: new Date(world.clock.now() + (isSame ? 2 : 4) * HOUR).toISOString(),
+    });
+    world.clock.advance(isSame ? HOUR : 2 * HOUR);
+    const use = () => session.accessToken();
+    if (isSame) assertEquals(await use(), `of-${sub}`);
+    else for (const _ of "12") await rejectsWith("login_required", use, "another person");
+  }
+  const other = await world.signIn({ interactive: false });
+  assertEquals(await other.accessToken(), "of-another");
 });
 
 test.real("tokens: an expired one is refreshed, and the rotated refresh token is stored", async (world) => {

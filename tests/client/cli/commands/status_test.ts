@@ -70,8 +70,11 @@ cliTest("status: flags take the place of variables", async (world) => {
   const env = { ...NO_CLIENT, VM_OIDC_NO_PERSIST: "1" };
   const line = `status --issuer ${issuer} --client-id ${clientId}`;
   await world.says(line, 4, { env }); // memory has nothing
-  await world.says(`${line} --backend file`, 0, { env });
-  await world.says(`${line} --backend file --audience other`, 4, { env });
+  // By its path: a store that is opened by its name alone serves each later test, too.
+  await world.write({ path: world.backend.path }, "own.json");
+  const own = "--backend file --backend-options own.json";
+  await world.says(`${line} ${own}`, 0, { env });
+  await world.says(`${line} ${own} --audience other`, 4, { env });
 });
 
 cliTest("status, doctor: for a store that keeps nothing no login is named", async (world) => {
