@@ -151,11 +151,16 @@ export function causeOf({ cause }: Pick<ErrorParts, "cause">): ErrorOptions | un
   return cause === undefined ? undefined : { cause };
 }
 
-/** The call that removes a stored entry, and the command for it, as every message names them. */
-export const SIGN_OUT = "clearOidcCredentials() (validmind-auth logout)";
+/**
+ * The command that removes a stored entry, and the call for it, as every message names them. A store does
+ * not know who made it, and the command finds none that a program makes.
+ */
+export const SIGN_OUT =
+  "validmind-auth logout (for a store in code: clearOidcCredentials({ credentialsBackend }))";
 
 /** The same for all entries of a store. */
-export const SIGN_OUT_OF_ALL = "clearOidcCredentials({ all: true }) (validmind-auth logout --all)";
+export const SIGN_OUT_OF_ALL =
+  "validmind-auth logout --all (for a store in code: clearOidcCredentials({ all: true, credentialsBackend }))";
 
 /** The error for an entry that is not used, and that a sign-out removes. */
 export function corruptEntry(

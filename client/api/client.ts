@@ -4,7 +4,7 @@ import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
 import { type ApiDemand, ApiError, codeOf, invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
-import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";
+import { checkCallOptions, type ResolvedOptions } from "../options/resolve_options.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams, Session } from "../session.ts";
 import { readDemand } from "./demand.ts";
 import {
@@ -23,10 +23,7 @@ export interface RenewalOptions {
   signal?: AbortSignal | undefined;
 }
 
-interface ApiClientOptions {
-  /** Base URL, with a trailing slash. */
-  apiHost: string | undefined;
-  runtime: Runtime;
+interface ApiClientOptions extends Pick<ResolvedOptions, "apiHost" | "passedHost" | "runtime"> {
   credentials: (options: RenewalOptions) => Promise<ApiCredentials>;
   /** Whether refused headers can be replaced by new ones. */
   canRenew: boolean;
@@ -193,7 +190,7 @@ export class ApiClient {
       if (/^\s*[/\\]/.test(text)) putBelow(base, url);
       return url;
     }
-    throw refusedAddress(base, url, method);
+    throw refusedAddress(base, url, method, this.#options.passedHost);
   }
 
   async #renew(options: RenewalOptions, response: Response) {
@@ -251,11 +248,12 @@ function refusedAddress(
   base: URL | undefined,
   url: URL | null,
   method: string | undefined,
+  passedHost = "the session has no API to send its token to",
 ) {
   if (base === undefined) {
     return new ValidMindAuthError("wrong_origin", {
       action: "make the request",
-      reason: "the session has no API to send its token to",
+      reason: passedHost,
       remedy: `Set ${named("apiHost")}.`,
     });
   }
@@ -287,7 +285,7 @@ function adviceOn(status: number, canRenew: boolean): string {
   const host = named("apiHost");
   if (status === 401 && canRenew) {
     return `Check ${named("audience")} and ${named("scope")}. Sign out with ` +
-      "clearOidcCredentials(), and sign in again.";
+      "session.clear() (validmind-auth logout), and sign in again.";
   }
   if (status === 401) {
     return `Check ${named("apiKey")} and ${named("apiSecret")}, and that ${host} is the API ` +

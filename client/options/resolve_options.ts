@@ -70,6 +70,8 @@ export interface ResolvedOptions {
   identity: Identity;
   /** With a trailing slash. */
   apiHost?: string;
+  /** Why the API of another place does not count, in words. Only without `apiHost`. */
+  passedHost?: string;
   /** Why no person may be asked, in words. */
   silencedBy: string | undefined;
   runtime: Runtime;
@@ -113,7 +115,9 @@ export function resolveOptions(
     identity,
     silencedBy: silencerIn(options, places),
     runtime,
-    ...(host !== undefined && { apiHost: apiHost(host, action) }),
+    ...(host === undefined
+      ? given({ passedHost: passedHost(places) })
+      : { apiHost: apiHost(host, action) }),
     ...(isInit && { modelOptions: resolveModel(options, action) }),
   };
 }

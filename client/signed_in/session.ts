@@ -41,7 +41,7 @@ const loadDpop = () => import("../api/dpop_fetch.ts");
 const TOKEN_TYPES = { forceRefresh: "boolean", signal: "signal" } as const;
 const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
-interface SignedInSessionOptions extends Omit<ResolvedOptions, "silencedBy"> {
+interface SignedInSessionOptions extends ResolvedOptions {
   /** Whether a call asks the person where the API demands another sign-in. */
   asksAgain?: boolean;
   /**
@@ -198,10 +198,9 @@ export class SignedInSession implements Session {
 
   async #loadApi(): Promise<ApiClient> {
     const { ApiClient } = await import("../api/client.ts");
-    const { runtime, tokens, apiHost, asksAgain } = this.#options;
+    const { tokens, asksAgain } = this.#options;
     return this.#api ??= new ApiClient({
-      apiHost,
-      runtime,
+      ...this.#options,
       credentials: (options) => this.#credentials(options),
       canRenew: tokens !== undefined,
       isStored: async () => await tokens?.isStored(),

@@ -168,7 +168,12 @@ for (const [what, content] of Object.entries(CORRUPT)) {
     const before = Deno.readFileSync(path);
     for (const access of callsOf(backend)) {
       const reason = /UTF|truncated|empty|rubbish/.test(what) ? "not JSON in UTF-8" : "";
-      const words = [path, reason, "clearOidcCredentials({ all: true })", "or delete it"];
+      const words = [
+        path,
+        reason,
+        "clearOidcCredentials({ all: true, credentialsBackend })",
+        "or delete it",
+      ];
       const { cause } = await rejectsWith("backend_corrupt", access, ...words);
       assertEquals(cause, undefined); // it would quote the file
     }

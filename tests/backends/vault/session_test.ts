@@ -391,7 +391,7 @@ test.opened("a secret of another program is backend_corrupt, and names the way o
   const odd = [{}, { key: KEY, entry: "{" }, { key: KEY, entry: "[]" }];
   for (const data of [...odd, { key: OTHER, entry: "{}" }, { key: 5, entry: "{}" }]) {
     vault.secrets.set(`users/anna/${NAME}`, { data, version: 1 });
-    const words = [`secret/users/anna: the secret ${NAME} `, "clearOidcCredentials()"];
+    const words = [`secret/users/anna: the secret ${NAME} `, "clearOidcCredentials({"];
     await rejectsWith("backend_corrupt", () => store.get(KEY), ...words);
     await rejectsWith("backend_corrupt", () => Array.fromAsync(store.list()), ...words);
   }

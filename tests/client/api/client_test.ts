@@ -326,5 +326,10 @@ test("api: a session without apiHost sends nothing anywhere", async (world) => {
   for (const run of [() => session.get("thing"), () => session.fetch(world.api.apiHost)]) {
     await rejectsWith("wrong_origin", run, "no API to send its token to", "Set apiHost");
   }
+  Deno.env.set("VM_OIDC_CLIENT_ID", "another"); // so the options pass over the variables' API
+  Deno.env.set("VM_API_HOST", world.api.apiHost);
+  const passed = await createSession(options);
+  const words = ["apiHost of the variables does not count", "another clientId", "Set apiHost"];
+  await rejectsWith("wrong_origin", () => passed.get("thing"), ...words);
   assertEquals(world.api.requests, []);
 });
