@@ -10,7 +10,7 @@ import {
   type Stopwatch,
 } from "../../backends/common/promises.ts";
 import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
-import { isDeno } from "../../backends/common/runtime.ts";
+import { isDeno, quoteArgument } from "../../backends/common/runtime.ts";
 import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
 import {
   type ApiDemand,
@@ -136,13 +136,14 @@ function passedHost(places?: CallOrigin): string | undefined {
 
 /** The error for a call that needs an API, where no place names one that counts. */
 export function apiHostMissing(action: string, places?: CallOrigin): ValidMindAuthError {
-  const { path } = places?.settings ?? {};
+  const { settings, profile } = places ?? {};
   const passed = passedHost(places);
   let file = "";
   if (passed === undefined) {
-    file = `, or "apiHost" in the settings file ${
-      path || USUAL_SETTINGS
-    } (validmind-auth config set api-host URL)`;
+    const command = `validmind-auth config set api-host URL${
+      profile ? ` --profile ${quoteArgument(profile)}` : ""
+    }`;
+    file = `, or "apiHost" in the settings file ${settings?.path || USUAL_SETTINGS} (${command})`;
   }
   return new ValidMindAuthError("api_host_missing", {
     action,

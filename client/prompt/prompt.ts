@@ -6,7 +6,7 @@ const NO_REFRESH =
   "The provider gave no refresh token: you have to sign in again when the token ends. Ask for the " +
   "scope offline_access (the default has it), and have it allowed for this client. In the browser " +
   'flow some providers also need authorizationParameters: { prompt: "consent" }. On the command line ' +
-  "this is --parameter prompt=consent.";
+  "this is logout, and login --parameter prompt=consent.";
 
 const ENDS: Record<Failure, string> = {
   denied: "Not signed in: the sign-in was refused.",

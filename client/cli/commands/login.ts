@@ -23,7 +23,7 @@ export async function run({ flags: given, args, command }: CommandCall): Promise
   const report = await readStatus(target);
   const already = isNew || target === undefined
     ? ""
-    : "Already signed in. To sign in as somebody else, run logout first.\n";
+    : "Already signed in. To sign in anew, or as somebody else, run logout first.\n";
   // In a terminal the prompt has said it, unless its own stream goes elsewhere.
   const isSaid = isNew && report.flow === undefined &&
     [Deno.stdout, Deno.stderr].every((stream) => stream.isTerminal());

@@ -135,6 +135,10 @@ apiTest("a command that is not one request is refused, and nothing sent", async 
   }
   const lacking = "error (api_host_missing): Cannot call the API: no API is named. Give apiHost";
   await world.says("VM_API_HOST= api ping --login", 2, lacking, "(VM_API_HOST, --api-host)");
+  const { issuer, clientId } = world.provider;
+  await world.write({ profiles: { staging: { issuer, clientId } } });
+  const inProfile = "(validmind-auth config set api-host URL --profile staging)";
+  await world.says("VM_API_HOST= api ping --profile staging", 2, "api_host_missing", inProfile);
   await world.says(`api ${api.otherOrigin}/x`, 1, "error (wrong_origin)");
   await world.says("logout", 0);
   await world.says("api ping", 4);
