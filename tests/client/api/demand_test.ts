@@ -470,6 +470,7 @@ function whileAskedTest(
       await session.signIn({ for: { demand: { acrValues: "gold" } } }).finally(ended.resolve);
     };
     await run(Object.assign(Object.create(world), { links, sign }));
+    await new Promise((resolve) => setTimeout(resolve)); // after the last pause
   });
 }
 
