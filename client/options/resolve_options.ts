@@ -140,9 +140,8 @@ export function apiHostMissing(action: string, places?: CallOrigin): ValidMindAu
   const passed = passedHost(places);
   let file = "";
   if (passed === undefined) {
-    const command = `validmind-auth config set api-host URL${
-      profile ? ` --profile ${quoteArgument(profile)}` : ""
-    }`;
+    const there = profile ? ` --profile ${quoteArgument(profile)}` : "";
+    const command = `validmind-auth config set api-host URL${there}`;
     file = `, or "apiHost" in the settings file ${settings?.path || USUAL_SETTINGS} (${command})`;
   }
   return new ValidMindAuthError("api_host_missing", {

@@ -235,7 +235,8 @@ export class TokenRenewal extends EntryRenewal {
   /** Follows an unsuccessful renewal in the memory of the session. */
   #followFailure(error: unknown, claims?: string) {
     const { unstored } = this.store;
-    if (unstored !== undefined && coversScope(unstored, this.options.identity.scope)) {
+    const { scope } = this.options.identity;
+    if (unstored && coversScope(unstored, scope) && !this.#isOfAnother(unstored)) {
       this.#held.adoptUnstored(unstored);
     } else if (!claims && endsSignIn(error)) this.#held.dropRefreshToken();
   }
@@ -251,11 +252,15 @@ export class TokenRenewal extends EntryRenewal {
 
   /** Takes over an entry of the session's own person. It does not go on as whoever signed in meanwhile. */
   #adopt(entry: OidcCredentials) {
-    const before = this.#held.entry;
-    if (before?.id_token && entry.id_token && subOf(before) !== subOf(entry)) {
+    if (this.#isOfAnother(entry)) {
       throw this.loginRequired("another person has signed in since this session began");
     }
     this.#held.adopt(entry);
+  }
+
+  #isOfAnother(entry: OidcCredentials) {
+    const before = this.#held.entry;
+    return before?.id_token && entry.id_token && subOf(before) !== subOf(entry);
   }
 
   /** The key that a bearer is bound to. */

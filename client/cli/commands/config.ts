@@ -125,10 +125,9 @@ export async function keepApi(
   const named = flags.text("issuer") ?? kept.issuer ?? askIssuer(issuers);
   const issuer = issuers.find((one) => isSame(one, named));
   if (issuer === undefined && kept.issuer !== named) {
+    const typed = named || "an address that nobody confirmed";
     throw usageError(
-      `Cannot ${action}: ${
-        named || "the answer"
-      } is not an issuer of the API. Give one as --issuer: ` +
+      `Cannot ${action}: ${typed} is not an issuer of the API. Give one as --issuer: ` +
         issuers.join(", "),
     );
   }
@@ -153,14 +152,22 @@ export async function keepApi(
 
   const found = { ...options, ...own, issuer, clientId };
   await change(flags, "set", Object.entries(found).map(([name, value]) => [name, `${value}`]));
-  const variables = await variablesInTheWay(flags, found);
-  if (variables !== "") {
-    const advice = `variables win over the settings that were kept. Run:\n  unset ${variables}\n` +
-      "or give --profile NAME here and to each command.";
-    if (action !== CHANGE) throw usageError(`Cannot ${action}: ${advice}`);
-    note(`Note: ${advice}\n`);
-  }
+  await tellVariables(flags, action, found);
   return new FlagValues(flags).set("issuer", [`${issuer}`]).set("client-id", [`${clientId}`]);
+}
+
+/** Tells of variables that win over what was kept. Nobody signs in beside them. */
+async function tellVariables(
+  flags: FlagValues,
+  action: string,
+  kept: Readonly<Record<string, unknown>>,
+) {
+  const variables = await variablesInTheWay(flags, kept);
+  if (variables === "") return;
+  const advice = `variables win over the settings that were kept. Run:\n  unset ${variables}\n` +
+    "or give --profile NAME here and to each command.";
+  if (action !== CHANGE) throw usageError(`Cannot ${action}: ${advice}`);
+  note(`Note: ${advice}\n`);
 }
 
 /** The variables that win over what was kept, so that the next command would use another sign-in. */
