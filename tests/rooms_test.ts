@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { droppedPromises } from "./support/dropped_promises.ts";
 import {
   type Arrow,
   lazyImports,
@@ -73,6 +74,18 @@ Deno.test("rooms: a loop with a deadline of its own is found", () => {
   const loops = [own, "do { try { go(); } catch {} } while (left)", "while (true) await ask();"];
   const others = ["for (const one of all) await ask(one);", "while (n > 0) n--;"];
   assertEquals([...loops, ...others].map(openLoops), [1, 1, 1, 0, 0]);
+});
+
+Deno.test("rooms: every promise is awaited, kept, caught, or marked by void", async () => {
+  const dropped = ["one();", "if (await one()) return one();"];
+  const example = `async function one(): Promise<unknown> { try { ${dropped.join(" ")}
+    void one(); one().catch(one); const kept = one(); return kept; } finally { await one(); } }`;
+  const add = (file: string, source: string) => file === "mod.ts" ? source + example : source;
+  assertEquals(await droppedPromises(add), [
+    "mod.ts: one();",
+    "mod.ts: return one();",
+    "mod.ts: return kept;",
+  ]);
 });
 
 function show({ from, to }: Arrow): string {

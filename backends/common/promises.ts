@@ -148,7 +148,7 @@ export class Queue {
     } finally {
       own.resolve();
       // Not before the earlier runs have ended: after a wait that was given up, they still run.
-      tail.then(() => this.#tails.get(key) === tail && this.#tails.delete(key));
+      void tail.then(() => this.#tails.get(key) === tail && this.#tails.delete(key));
     }
   }
 
