@@ -381,7 +381,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       throw this.#undecrypted(key, "it was changed, or belongs to another credential");
     }
     const { key_id, pbkdf2 } = sealed;
-    const used = pbkdf2 ? "a passphrase" : `the key with the id "${printable(key_id, 64)}"`;
+    const used = pbkdf2 ? "a passphrase" : `the key with the id "${printable(key_id)}"`;
     const reason = `it was encrypted with ${used}, which is not among those given`;
     const advice = "Give it in key or in olderKeys.";
     throw this.#undecrypted(key, reason, advice, "encryption_key_unknown");

@@ -254,7 +254,7 @@ function explainNativeFault(error: unknown): Fault {
   const text = nativeText(error);
   const [, ...fault] = FAULTS.find(([pattern]) => pattern.test(text ?? "")) ?? [];
   if (fault.length === 3) return fault;
-  const name = error instanceof Error ? printable(error.name, 60) : "unknown error";
+  const name = error instanceof Error ? printable(error.name) : "unknown error";
   return ["backend_unavailable", text ?? name, START];
 }
 

@@ -23,7 +23,7 @@ interface VaultClientOptions {
   readonly timeoutMs: number;
 }
 
-const MAX_FILE_BYTES = 1024 * 1024;
+const MAX_FILE_BYTES = 1_048_576;
 const PAUSES = { pauseMs: 100, longestPauseMs: 2_000 };
 /**
  * With less time left it is not tried again: "no answer" would hide the trouble that is known. A fifth of a
@@ -31,7 +31,7 @@ const PAUSES = { pauseMs: 100, longestPauseMs: 2_000 };
  */
 const SHORTEST_TRY_MS = 500;
 /** The longest answer, unpacked. Vault's own storage takes 1 MiB. */
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+const MAX_ANSWER_BYTES = 16_777_216;
 /** More than an entry has. To look for a longer text takes seconds. */
 const LONGEST_SECRET = 100_000;
 
@@ -222,7 +222,7 @@ const NOT_YET = [412, 429, 472, 473];
 function vaultWords(body: Record<string, unknown> = {}, secrets: readonly string[]) {
   const [first] = Array.isArray(body.errors) ? body.errors : [];
   if (typeof first !== "string") return "";
-  const words = redact(printable(first, 200), secrets);
+  const words = redact(printable(first), secrets);
   return words === "" ? "" : ` (${words})`;
 }
 

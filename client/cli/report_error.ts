@@ -139,7 +139,7 @@ function causeLines({ message, cause }: { message: string; cause?: unknown }): s
   if (cause.message === "fetch failed" || message.includes(cause.message)) {
     return causeLines({ message, cause: cause.cause });
   }
-  return `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
+  return `\ncaused by ${cause.name}: ${printable(cause.message)}${causeLines(cause)}`;
 }
 
 /** The options of a sign-in, as a stored entry or an error names it. */

@@ -23,7 +23,7 @@ export function readSecretFile(
   const { isOfPlatform } = optionRow(name);
   const text = readPrivateFile(path, {
     what: "a key or a token",
-    maxBytes: 64 * 1024,
+    maxBytes: 65_536,
     forbiddenMode: isOfPlatform && 0o027 || 0o077,
     fail,
   }).trim();

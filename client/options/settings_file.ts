@@ -137,7 +137,7 @@ function isOwnStore(store: unknown) {
 function checkEntry(path: string, profile: string, entry: unknown, types: OptionTypes): Entry {
   const place = profile && ` in the profile ${shown(profile, "of a long name")}`;
   const fail = (parts: ErrorParts) => new ValidMindAuthError("settings_invalid", parts);
-  checkOptions(`use the settings file ${printable(path, 500)}${place}`, entry, types, fail);
+  checkOptions(`use the settings file ${printable(path)}${place}`, entry, types, fail);
   const checked = { ...entry as Entry };
   if (checked.backendOptions !== undefined && checked.backend === undefined) {
     throw settingsError(
@@ -174,6 +174,6 @@ function fromFolder(folder: string, path: string) {
 }
 
 function settingsError(path: string, reason: string, remedy: string, cause?: unknown) {
-  const action = `use the settings file ${printable(path, 500)}`;
+  const action = `use the settings file ${printable(path)}`;
   return new ValidMindAuthError("settings_invalid", { action, reason, remedy, cause });
 }

@@ -32,7 +32,7 @@ export const CONFIG_VARIABLE = "VM_AUTH_CONFIG";
 export const USUAL_SETTINGS = "~/.config/validmind-auth/settings.json";
 
 /** A file without secrets, which others may read and must not write. Its size is more than enough. */
-export const FILE_LIMITS = { maxBytes: 64 * 1024, forbiddenMode: 0o022 } as const;
+export const FILE_LIMITS = { maxBytes: 65_536, forbiddenMode: 0o022 } as const;
 
 /**
  * The usual place of the settings file, apart from all that a script may write. `undefined` where the

@@ -104,7 +104,7 @@ function keepLine(rows: readonly SettingRow[], flags: FlagValues): string {
 
 function shownValue(value: unknown): string {
   if (value === undefined) return "(set, not shown)";
-  return printable(typeof value === "string" ? value : JSON.stringify(value), 500);
+  return printable(typeof value === "string" ? value : JSON.stringify(value));
 }
 
 /**

@@ -32,7 +32,7 @@ function removalText(result: ClearResult): string {
   const { keys, wholeStore } = result;
   const removed = wholeStore
     ? "Removed the whole store, which could not be read.\n"
-    : keys.map((key) => `Removed ${printable(key, 500)}\n`).join("") ||
+    : keys.map((key) => `Removed ${printable(key)}\n`).join("") ||
       `Nobody was signed in. To see all sign-ins: ${PROGRAM} list\n`;
   return removed + revocationText(result);
 }
