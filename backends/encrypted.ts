@@ -441,7 +441,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   }
 }
 
-const REPLACING = { tries: 20, withinMs: 10_000, pauseMs: 2, longestPauseMs: 50 };
+const REPLACING = { tries: 20, withinMs: 10_000, pauseMs: 2 };
 
 function rowName(key: string) {
   return `${PREFIX}${key}`;

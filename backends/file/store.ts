@@ -31,7 +31,7 @@ export interface FileStoreOptions {
   /** The path of the credentials file. */
   path: string;
   /** Longest wait for a lock, in milliseconds. */
-  lockTimeoutMs: number;
+  lockTimeoutMs: number | undefined;
   /** The keys whose lock is held. */
   held: Map<string, HeldKey>;
 }

@@ -1,6 +1,7 @@
 import { connectionFault, isLasting, UNTRUSTED } from "../common/connection_fault.ts";
 import { isLoopback, netHost } from "../common/host.ts";
 import { parseRetryAfter, readText } from "../common/http_answer.ts";
+import { WRITABLE_FOR_OTHERS } from "../common/judge_path.ts";
 import { isObject, parseObject } from "../common/json.ts";
 import { assertNet, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
@@ -23,8 +24,7 @@ interface VaultClientOptions {
   readonly timeoutMs: number;
 }
 
-const MAX_FILE_BYTES = 1_048_576;
-const PAUSES = { pauseMs: 100, longestPauseMs: 2_000 };
+const PAUSE_MS = 100;
 /**
  * With less time left it is not tried again: "no answer" would hide the trouble that is known. A fifth of a
  * short limit is enough.
@@ -62,7 +62,7 @@ export class VaultClient {
       this.error(code, action, reason + spent, advice);
     let last: VaultTrouble;
     const over = (spent: string) => fault(last, `, ${spent}`);
-    return await repeat({ ...PAUSES, withinMs, signal, timer, over }, async () => {
+    return await repeat({ pauseMs: PAUSE_MS, withinMs, signal, timer, over }, async () => {
       const leftMs = Math.max(timeoutMs - (timer.now() - begun), 0);
       const result = await this.#attempt(request, leftMs);
       if ("status" in result) return result;
@@ -88,7 +88,6 @@ export class VaultClient {
     return readPrivateFile(path, {
       what,
       forbiddenMode,
-      maxBytes: MAX_FILE_BYTES,
       fail: (reason, advice, cause) =>
         this.error(
           isNotCapable(cause) ? "permission_required" : "backend_auth_failed",
@@ -104,7 +103,7 @@ export class VaultClient {
   }
 
   #trust(path: string): Deno.HttpClient {
-    const pem = this.read(path, "use", "a certificate", 0o022); // no secret: others may read it
+    const pem = this.read(path, "use", "a certificate", WRITABLE_FOR_OTHERS); // no secret: others may read it
     try {
       // Deno ignores other formats, such as DER. The server's certificate would be blamed then.
       if (pem.includes("-----BEGIN CERTIFICATE-----")) {
