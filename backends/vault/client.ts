@@ -284,10 +284,9 @@ function failedConnection(error: unknown, address: URL): VaultTrouble {
     };
   }
   const fault = connectionFault(error);
-  const name = error instanceof Error ? error.name : "unknown";
   const setting = isDeno ? "VAULT_CACERT or the option caCert" : "NODE_EXTRA_CA_CERTS";
   return {
-    reason: fault ?? `the connection failed (${name})`,
+    reason: fault ?? `the connection failed (${(error as Error).name})`,
     advice: fault === UNTRUSTED
       ? `Name the PEM file of the authority that made it in ${setting}.`
       : "Check that it runs, its address and the network.",

@@ -303,6 +303,18 @@ Deno.test("the conformance suite tells of a store that does not say whether it i
   assert(streams.written.stderr.includes("no second handle is tried"));
 });
 
+Deno.test("the conformance suite tells of a store that ignores isReplaced", async () => {
+  using streams = new OwnStreams();
+  const store = new MemoryCredentialsBackend();
+  await runCheck("stores as isReplaced", store);
+  assertEquals(streams.written.stderr, "");
+  await runCheck(
+    "stores as isReplaced",
+    wrapBackend(store, { put: (...[key, row]) => store.put(key, row) }),
+  );
+  assert(streams.written.stderr.includes("ignores isReplaced"));
+});
+
 async function runCheck(start: string, backend: OidcCredentialsBackend): Promise<void> {
   const [, check] = CONFORMANCE_CHECKS.find(([name]) => name.startsWith(start))!;
   const id = crypto.randomUUID();
