@@ -93,6 +93,10 @@ const STORES: [store: object, isBeside: boolean][] = [
   [{ backend: "kv", backendOptions: { path: "t.json" } }, true],
   [{ backend: "kv", backendOptions: { path: ":memory:" } }, false],
   [sealed("t.json"), true],
+  [{
+    backend: "fallback",
+    backendOptions: { backends: [{ name: "file", options: { path: "t.json" } }] },
+  }, true],
   [sealed("${HOME}/t.json"), false],
 ];
 

@@ -93,7 +93,13 @@ Deno.test("doctor: the API gets the stored token once, and no refresh follows it
   assertEquals([refused.code, refused.results.api], [1, "fail"]);
   assertEquals(refused.calls, [`Bearer ${SECRETS.access}`]);
   assertEquals(refused.posts.filter((post) => post.includes("refresh_token")), []);
-  const without = await doctorIn(withApi);
+  for (const [status, words] of [[200, "takes it"], [404, "answers 404 to ping"]] as const) {
+    const answers: SetUp = ({ api }) => void api.script.push(() => new Response("{}", { status }));
+    const { code, stdout } = await doctorIn(all(withApi, stored(), answers));
+    assertEquals([code, stdout.includes(words)], [0, true], stdout);
+  }
+  const without = await doctorIn(withApi, "--audience", "other-api");
+  assertStringIncludes(without.stdout, " for other-api");
   assertEquals([without.code, without.results.api, without.calls], [0, "ok", [null]]);
   assertStringIncludes(without.stdout, "no token was sent");
 });
