@@ -430,7 +430,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
         reason: `others changed the entry each time before it was written, ${spent}`,
         remedy: "Try again. If it stays so, end the program that writes this entry all the time.",
       });
-    return await repeat({ ...REPLACING, over }, async () => {
+    return await repeat({ tries: 20, over }, async () => {
       const present = await this.#inner.get(rowName(key));
       if (!isReplaced(await this.#entryIn(key, present))) return false;
       const isPresent = (found: OidcCredentials | undefined) =>
@@ -440,8 +440,6 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     });
   }
 }
-
-const REPLACING = { tries: 20, withinMs: 10_000, pauseMs: 2 };
 
 function rowName(key: string) {
   return `${PREFIX}${key}`;

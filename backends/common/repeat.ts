@@ -7,8 +7,12 @@ interface Repetition {
   readonly tries?: number;
   /** The time after which no try begins any more, in milliseconds. Without it only the tries count. */
   readonly withinMs?: number;
-  /** About the pause after the first try. Each of the next 19 is longer by as much, and none is regular. */
-  readonly pauseMs: number;
+  /**
+   * About the pause after the first try. Each of the next 19 is longer by as much, and none is regular.
+   *
+   * @default {5, about the time of a write}
+   */
+  readonly pauseMs?: number;
   /** Ends the pause, and the tries. */
   readonly signal?: AbortSignal;
   readonly timer?: Timer;
@@ -23,7 +27,7 @@ export async function repeat<T>(
   limits: Repetition,
   attempt: () => MaybePromise<T | undefined>,
 ): Promise<T> {
-  const { tries = Infinity, withinMs = Infinity, pauseMs, signal, over } = limits;
+  const { tries = Infinity, withinMs = Infinity, pauseMs = 5, signal, over } = limits;
   const { now, delay } = limits.timer ?? SYSTEM_TIMER;
   const begun = now();
   for (let tried = 1;; tried++) {

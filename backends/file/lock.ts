@@ -66,7 +66,6 @@ export async function whileLocked<T>(
 ): Promise<T> {
   const limits = {
     withinMs: timeoutMs,
-    pauseMs: 5, // the time of a write, up to that of a refresh: the processor is the holder's
     signal,
     over: () =>
       new CredentialsBackendError("backend_locked", {

@@ -220,7 +220,7 @@ async function withinLimits<T>(
   run: () => Promise<T>,
 ): Promise<T> {
   let removed: unknown;
-  const limits = { tries: 5, pauseMs: 5, over: () => keychainError(action, service, removed) };
+  const limits = { tries: 5, over: () => keychainError(action, service, removed) };
   const attempt = async () => {
     try {
       return { value: await run() };

@@ -100,7 +100,6 @@ async function whileBusy<T>(
 ): Promise<T> {
   const limits = {
     withinMs: Math.max(lockTimeoutMs, 1000),
-    pauseMs: 3,
     over: (spent: string) =>
       new CredentialsBackendError("backend_locked", {
         action: `${action} ${path}`,
