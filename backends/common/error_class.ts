@@ -4,7 +4,7 @@ export function knowCopies(ownClass: Function & { prototype: Error }, name: stri
   Object.defineProperty(ownClass, "name", { value: name }); // also in minified code
   const mark = Symbol.for(`@validmind/auth ${name}`);
   Object.defineProperties(ownClass.prototype, {
-    name: { value: name, configurable: true, writable: true },
+    name: { value: name },
     [mark]: { value: true },
   });
   const hasInstance = Function.prototype[Symbol.hasInstance];

@@ -57,7 +57,7 @@ export async function untilAborted<T>(wait: Promise<T>, signal?: AbortSignal): P
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
+  signal.addEventListener("abort", onAbort);
   try {
     return await Promise.race([wait, aborted.promise]);
   } finally {
