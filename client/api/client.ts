@@ -233,7 +233,7 @@ export class ApiClient {
 
   /** The beginning of an answer, without what the session knows, which an API may echo. */
   #excerpt(text: string): string {
-    return redact(text.slice(0, 10_000), this.#options.runtime.secrets).slice(0, 2000);
+    return redact(text, this.#options.runtime.secrets).slice(0, 2000);
   }
 }
 
