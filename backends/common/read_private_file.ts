@@ -130,9 +130,8 @@ function refusalFor(path: string, error: unknown): Refusal {
   if (error instanceof PermissionDenied) {
     return new Refusal("the operating system denies it", adviceOnDenial(path), error);
   }
-  if (!(error instanceof Error)) throw error;
-  const name = (error as { code?: string }).code ?? error.name;
-  return new Refusal(`it cannot be read (${name})`, "Check its path, owner and mode.", error);
+  const { name, code = name } = error as Error & { code?: string };
+  return new Refusal(`it cannot be read (${code})`, "Check its path, owner and mode.", error);
 }
 
 type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;

@@ -1,4 +1,5 @@
 /** One reader for every file that other users of the host may have touched: rules by attacks. */
+import process from "node:process";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { readPrivateFile, whileHeld } from "../../../backends/common/read_private_file.ts";
 import { backendUrl, mustRun } from "../../support/deno_process.ts";
@@ -202,6 +203,23 @@ test("one that becomes a pipe at its opening does not block", async () => {
   const [seen, other] = await runAsOrdinary(AS_STRANGER + script(calls)) as string[];
   assertMatch(seen!, /^it is a named pipe/);
   assertMatch(other!, /^another program keeps changing it/);
+});
+
+test.onPosix("a file behind a link that goes, or is closed, at the opening has its own reason", async () => {
+  const path = `${folder()}/file`;
+  await write(path, Deno.uid()!, 0o600);
+  Deno.symlinkSync(path, `${path}.link`);
+  const read = () =>
+    readPrivateFile(`${path}.link`, { what: "a key", fail: (reason) => new Error(reason) });
+  assertEquals(read(), "text");
+  const reasons = { ENOENT: "not there", EACCES: "system denies", EIO: "cannot be read (EIO)" };
+  for (const [code, reason] of Object.entries(reasons)) {
+    const openSync = () => {
+      throw Object.assign(new Error("no"), { code });
+    };
+    using _ = replace(process.getBuiltinModule("node:fs"), "openSync", openSync);
+    assertThrows(read, Error, reason);
+  }
 });
 
 test("files of another user, and links of theirs, are refused where only their id tells", async () => {
