@@ -170,10 +170,10 @@ function filesFrom(folder: string, store: unknown, value: unknown): unknown {
 
 /**
  * A path from a folder, where it is relative. A variable has its own, and `:memory:` is no file. The store
- * refuses one with `~/`.
+ * refuses one that only a shell or a browser would understand.
  */
 function fromFolder(folder: string, path: string) {
-  return isAbsolute(path) || /^(\$\{|~[/\\]|file:|:memory:$)/.test(path)
+  return isAbsolute(path) || /^(\$\{|~[/\\]|file:|%|:memory:$)/.test(path)
     ? path
     : join(folder, path);
 }

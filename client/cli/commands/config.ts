@@ -137,11 +137,8 @@ export async function keepApi(
   const named = flags.text("issuer") ?? kept.issuer ?? askIssuer(issuers);
   const issuer = issuers.find((one) => isSame(one, named));
   if (issuer === undefined && kept.issuer !== named) {
-    const typed = named || "an address that nobody confirmed";
-    throw usageError(
-      `Cannot ${action}: ${typed} is not an issuer of the API. Give one as --issuer: ` +
-        issuers.join(", "),
-    );
+    const fault = named ? `${named} is not an issuer of the API` : "nobody confirmed the issuer";
+    throw usageError(`Cannot ${action}: ${fault}. Give one as --issuer: ${issuers.join(", ")}`);
   }
   const own = Object.fromEntries(Object.entries(sessionOptions(flags)).filter(isKept));
   const { audience = kept.apiHost } = kept; // an address may be that of an endpoint of the API
