@@ -6,7 +6,10 @@ import { type ApiDemand, ProviderUnavailableError, ValidMindAuthError } from "..
 import { named, type OptionName, optionRow } from "../options/declaration.ts";
 import type { TokenSourceOptions } from "./session_tokens.ts";
 
-/** The options that name a sign-in, and those of the call by which the browser comes back. */
+/**
+ * The options that name a sign-in, and those of the call by which the browser comes back. The person's name
+ * is not among them: errors are logged.
+ */
 const NAMING = [
   "issuer",
   "clientId",
@@ -17,7 +20,6 @@ const NAMING = [
   "dpop",
   "redirectUri",
   "listen",
-  "loginHint",
 ] as const;
 
 /**
@@ -32,8 +34,8 @@ export function loginRequired(
   demand?: ApiDemand,
 ): ValidMindAuthError {
   const { identity, stored: { backend } } = options;
-  const { redirectUri, listen, loginHint } = options.call;
-  const values = { ...identity, redirectUri, listen, loginHint };
+  const { redirectUri, listen } = options.call;
+  const values = { ...identity, redirectUri, listen };
   const names = NAMING.filter((name) => values[name] && values[name] !== DEFAULT_SCOPE);
   const signIn = Object.fromEntries(names.map((name) => [name, values[name]!]));
   return new ValidMindAuthError("login_required", {

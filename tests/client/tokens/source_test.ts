@@ -299,7 +299,6 @@ const CASES: [what: string, options: SessionOptions, variables?: ReturnType<type
     dpop: true,
     redirectUri: "http://localhost/callback",
     listen: "localhost:8765",
-    loginHint: "ada",
   }],
   ["a file that the environment names", {}, store("file")],
   ["a database that the environment names", {}, store("kv")],
@@ -319,8 +318,8 @@ for (const [what, options, variables] of CASES) {
       const { message } = await rejectsWith("login_required", start);
       const [, command] = /Sign in with\n {2}(.*)\n/.exec(message)!;
       assertMatch(command!, /^deno run -A --no-config /);
-      const { redirectUri = "", listen = "", loginHint = "" } = options;
-      for (const one of [redirectUri, listen, loginHint]) assertStringIncludes(command!, one);
+      const { redirectUri = "", listen = "" } = options;
+      for (const one of [redirectUri, listen]) assertStringIncludes(command!, one);
       assertEquals(command!.includes(" --unstable-kv "), what.startsWith("a database"));
       const { code, stderr } = await world.run(argumentsIn(command!), { env });
       assertEquals(code, 0, stderr);
