@@ -2,6 +2,7 @@ import { quoteArgument } from "../../backends/common/runtime.ts";
 import { assert, assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { shortHash } from "../../backends/file/lock.ts";
+import { addressOf } from "../../backends/helper/protocol.ts";
 import {
   HelperCredentialsBackend,
   type HelperCredentialsBackendOptions,
@@ -118,6 +119,10 @@ test("a long key fits into the file name that pass makes of an address", async (
   assertEquals(await backend.get(LONG_KEY), entry());
   assertEquals((await Array.fromAsync(backend.list())).sort(), [KEY, LONG_KEY].sort());
   for (const { ServerURL } of accountsIn(folder)) assert(btoa(ServerURL).length < 250, ServerURL);
+  const isHashed = [100, 101].map(async (length) =>
+    (await addressOf("k".repeat(length))).includes("/.")
+  );
+  assertEquals(await Promise.all(isHashed), [false, true]);
 });
 
 test("a list is an error where a long key cannot be read", async ({ helper }) => {

@@ -50,6 +50,7 @@ const OTHERS: [what: string, request: Parameters<typeof requestOf>[1], status: n
   ["HEAD", { method: "HEAD" }, 405],
   ["OPTIONS", { method: "OPTIONS" }, 405],
   ["POST", { method: "POST", headers: "Content-Length: 0\r\n" }, 405],
+  ["as many headers as are read", { path: "/icon", headers: "X: x\r\n".repeat(99) }, 404],
   ["more headers than any browser sends", { headers: "X: x\r\n".repeat(100) }, 400],
   ["a header without a name", { headers: ": x\r\n" }, 400],
   ["a huge header", { headers: `X: ${"x".repeat(70_000)}\r\n` }, 400],
