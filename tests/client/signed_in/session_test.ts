@@ -215,6 +215,15 @@ Deno.test("API key: clear does nothing, also through clearOidcCredentials", asyn
   });
 });
 
+Deno.test("API key: one that is refused is sent once", async () => {
+  await untouched(async (api) => {
+    const session = await createSession({ ...KEY, apiHost: api.apiHost });
+    api.reject(2);
+    await rejectsWith("unauthorized", () => session.get("thing"));
+    assertEquals(api.requests.length, 1);
+  });
+});
+
 Deno.test("API key: an echo of key or secret is taken out of errors", async () => {
   await untouched(async (api) => {
     const session = await createSession({ ...KEY, apiHost: api.apiHost });
