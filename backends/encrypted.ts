@@ -430,7 +430,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
         reason: `others changed the entry each time before it was written, ${spent}`,
         remedy: "Try again. If it stays so, end the program that writes this entry all the time.",
       });
-    return await repeat({ tries: 20, over }, async () => {
+    return await repeat({ tries: 20, withinMs: 10_000, over }, async () => {
       const present = await this.#inner.get(rowName(key));
       if (!isReplaced(await this.#entryIn(key, present))) return false;
       const isPresent = (found: OidcCredentials | undefined) =>

@@ -136,6 +136,7 @@ test("data:, node: and npm: are loaded, and judged by what they export", async (
   await rejectsWith("invalid_backend", () => load("node:url:URLSearchParams"), "put()");
   const spec = "npm:oauth4webapi@^3.8.8:OperationProcessingError";
   await rejectsWith("invalid_backend", () => load(spec), "get()");
+  await rejectsWith("backend_export_missing", () => load("data:,:Store"), "exports nothing. Name");
   const none = () => load("node:no_such_module:Store");
   await rejectsWith("backend_import_failed", none, "node:no_such");
 });
