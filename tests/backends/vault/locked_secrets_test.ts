@@ -201,13 +201,18 @@ Deno.test("an own write counts for a minute where a node is behind", async () =>
 });
 
 Deno.test("a wait for a lock ends by its time, by its signal and by a look", async () => {
-  const { time, process } = world();
+  const { time, cluster, process } = world();
   const [holder, other, patient] = [process(), process(ACTIVE, 3_000), process()];
-  const held = holder.run("a", "k", () => time.delay(20_000), {});
+  const held = holder.run("a", "k", () => time.delay(40_000), {});
   await time.run(time.delay(100));
   const run = () => Promise.resolve("run");
   const wait = () => time.run(other.run("a", "k", run, {}));
   await rejectsWith("backend_locked", wait, "within 3000 ms", "Wait for it or end it");
+  const longer = process(ACTIVE, 19_000);
+  const before = cluster.reads;
+  await rejectsWith("backend_locked", () => time.run(longer.run("a", "k", run, {})), "19000 ms");
+  const looks = cluster.reads - before;
+  assert(looks > 40 && looks < 80, `${looks} looks in 19 s`);
   const abort = new AbortController();
   const waiting = patient.run("a", "k", run, { signal: abort.signal });
   abort.abort(new Error("enough"));
