@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { parseObject } from "../../../backends/common/json.ts";
 import { CONSEQUENCES, type RefusalKind } from "../../../client/errors.ts";
 import { type AskedFor, isRedirect, readRefusal } from "../../../client/provider/refusal.ts";
@@ -98,6 +98,7 @@ Deno.test("refusals: no body of a strange shape or length changes a rule, or tak
   for (const [json, kind] of HOSTILE) {
     const refusal = readRefusal({ at: "refresh", status: 400, text: "x", json });
     assertEquals(refusal.kind, kind, JSON.stringify(json).slice(0, 80));
+    assert(Object.values(refusal).every((part) => String(part).length <= 2000));
   }
 });
 
