@@ -212,7 +212,18 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
     "whose lock does not listen",
     "did not end with the signal's reason",
     (good) => ({ withLock: (key, fn) => good.withLock(key, fn) }),
-  ]],
+  ], ["whose lock stays with a wait that was ended", "still taken", (good) => {
+    let isTaken = false;
+    return {
+      withLock: async (...args) => {
+        if (isTaken) throw new Error("still taken");
+        return await good.withLock(...args).catch((error) => {
+          isTaken = true;
+          throw error;
+        });
+      },
+    };
+  }]],
   "does not take unreadable for absent": [[
     "that takes unreadable for absent",
     "it must throw",
