@@ -228,6 +228,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   // A stranger's words may be a secret.
   [new RangeError(SECRET), 1, "error (unexpected): Cannot finish"],
   [SECRET, 1, "error (unexpected): Cannot finish"],
+  [new DOMException(SECRET, "TimeoutError"), 1, "error (unexpected): Cannot finish"],
   [
     Object.assign(new TypeError(SECRET), { code: "ERR_MODULE_NOT_FOUND" }),
     1,
