@@ -104,6 +104,18 @@ Deno.test("doctor: the API gets the stored token once, and no refresh follows it
   assertStringIncludes(without.stdout, "no token was sent");
 });
 
+Deno.test("doctor: a job's stored token goes to the API, unless the job would ask for another one", async () => {
+  const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
+  const assertion = file("VM_OIDC_CLIENT_ASSERTION_FILE", "aaa.bbb.ccc");
+  const own = stored({ refresh_token: null }, { flow: "client_credentials" });
+  for (const [proof, sent] of [[secret, `Bearer ${SECRETS.access}`], [assertion, null]] as const) {
+    const takes: SetUp = ({ api }) => void api.script.push(() => new Response("{}"));
+    const { calls, stdout } = await doctorIn(all(withApi, takes, job, proof, own));
+    assertEquals(calls, [sent]);
+    assertStringIncludes(stdout, "token valid until");
+  }
+});
+
 Deno.test("doctor: a bound token goes to the API with its proof", async () => {
   const { jwk } = await generateDpopKey();
   const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
