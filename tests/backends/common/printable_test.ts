@@ -1,3 +1,4 @@
+import { cleanForeign } from "../../../backends/common/foreign_error.ts";
 import { assert, assertEquals } from "@std/assert";
 import { parseRetryAfter } from "../../../backends/common/http_answer.ts";
 import { parseObject, sameJson } from "../../../backends/common/json.ts";
@@ -32,4 +33,8 @@ Deno.test("parseRetryAfter takes whole seconds and dates to come", () => {
   for (const value of [null, "", "soon", "-5", "1.5e", "Wed, 21 Oct 2015 07:28:00 GMT"]) {
     assertEquals(parseRetryAfter(value), undefined, `${value}`);
   }
+});
+
+Deno.test("cleanForeign: as much of a third party's words as a person reads", () => {
+  assertEquals(cleanForeign("word ".repeat(1000), []).length, 2001);
 });
