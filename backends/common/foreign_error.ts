@@ -82,7 +82,7 @@ function copyOf(error: unknown, secrets: Secrets, depth: number): Error {
   const copy = copyWithout(error, message, secrets, inner);
   const name = cleanForeign(`${error.name}`, secrets);
   Object.defineProperty(copy, "name", { value: name });
-  const frames = framesOf(`${error.stack}`.replace(message, "")).slice(0, 10);
+  const frames = framesOf(`${error.stack}`.replace(message, ""));
   const places = cleanText(hideQueries(frames.join(" at ")), secrets);
   setFrames(copy, places.split(" at ").filter((place) => place !== ""));
   return copy;
