@@ -53,7 +53,7 @@ export const SYSTEM_TIMER: Timer = { now: () => performance.now(), delay };
 /** Waits for a promise. Throws the reason of `signal` when it aborts first. */
 export async function untilAborted<T>(wait: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (signal === undefined) return await wait;
-  wait.catch(() => undefined); // it may fail later, when nobody waits any more
+  void wait.catch(() => undefined); // it may fail later, when nobody waits any more
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
@@ -108,7 +108,7 @@ export class Once<T> {
   /** Keeps a promise in place of the earlier one, until it fails. */
   keep(coming: Promise<T>): Promise<T> {
     this.#kept = coming;
-    coming.catch(() => {
+    void coming.catch(() => {
       if (this.#kept === coming) this.#kept = undefined;
     });
     return coming;

@@ -17,7 +17,7 @@ interface Array<T> { [index: number]: T }
 
 /**
  * The promises of the product that nobody waits for, and those that a `try` or a `using` returns without
- * waiting, so that it ends before them. One whose error is caught, that is kept, or that `void` marks is none.
+ * waiting, so that it ends before them. One that is kept, or that `void` marks, is none.
  */
 export async function droppedPromises(
   change = (_file: string, source: string): string => source,
@@ -72,12 +72,8 @@ function hostOf(sources: ReadonlyMap<string, string>): Omit<ts.CompilerHost, "ge
 function droppedBy(node: ts.Node): ts.Expression | undefined {
   if (ts.isReturnStatement(node) && endsEarly(node)) return node.expression;
   if (!ts.isExpressionStatement(node) || ts.isBinaryExpression(node.expression)) return undefined;
-  const isCaught = /\.catch\($/.test(calleeText(node.expression));
-  return isCaught ? undefined : node.expression;
+  return node.expression;
 }
-
-const calleeText = (value: ts.Expression) =>
-  ts.isCallExpression(value) ? `${value.expression.getText()}(` : "";
 
 /** Whether something is done between a return and the end of its function: a catch, or a disposal. */
 function endsEarly(node: ts.Node): boolean {
