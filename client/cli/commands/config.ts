@@ -1,5 +1,6 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import { parseObject } from "../../../backends/common/json.ts";
+import { lookIfPresent } from "../../../backends/common/judge_path.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { quoteArgument } from "../../../backends/common/runtime.ts";
@@ -248,7 +249,10 @@ async function change(
 function writeSettings(path: string, draft: () => { text: string }) {
   const { text } = draft();
   try {
-    replaceFile(resolveLink(path), text);
+    const file = resolveLink(path);
+    const { mode } = lookIfPresent(file) ?? {};
+    replaceFile(file, text);
+    if (mode) Deno.chmodSync(file, mode & 0o777); // one for everybody stays readable
   } catch (error) {
     throw fileError("write", path, error);
   }

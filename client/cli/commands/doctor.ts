@@ -1,6 +1,6 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { VERSION } from "../../../backends/common/runtime.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { wrapBackend } from "../../../backends/common/wrap_backend.ts";
 import { createSession, prepareCall, type PreparedCall } from "../../create_session.ts";
 import { credentialKey } from "../../credential_key.ts";
 import { asksNobody } from "../../entry/bearer.ts";
@@ -178,12 +178,19 @@ async function checkApi(
   }
 }
 
-/** A session with a copy of the stored token, which it cannot refresh. */
+/** A session with the stored token, which it cannot refresh. Nothing of it is stored. */
 async function openCopy(flags: FlagValues, target: SignInTarget | undefined): Promise<Session> {
   const options = sessionOptions(flags);
   if (target === undefined) return await createSession(options);
   const store = storeOf(target);
-  const copy = new MemoryCredentialsBackend();
-  copy.put(store.key, { ...(await store.read())!, refresh_token: null });
+  const entry = { ...(await store.read())!, refresh_token: null };
+  // By the name of the store, which the settings may demand.
+  const copy = wrapBackend(target.backend, {
+    get: () => entry,
+    put: () => false,
+    delete: () => {},
+    storeId: undefined,
+    withLock: undefined,
+  });
   return await createSession({ ...options, credentialsBackend: copy, interactive: false });
 }
