@@ -328,7 +328,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     await this.#keepOneVersion(name, DELETE);
   }
 
-  async #names(use: SecretUse): Promise<string[]> {
+  async #names(use: SecretUse) {
     const isKnown = (answer: VaultAnswer) => isAbsent(answer) || Array.isArray(answer.data.keys);
     // As a parameter: a proxy may not know the method LIST.
     const { data } = await this.#ask(use, "GET", this.#path("metadata", "?list=true"), isKnown);

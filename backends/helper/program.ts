@@ -119,7 +119,7 @@ async function readAll(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   program: string,
   late: AbortSignal,
-): Promise<string> {
+) {
   const text = await readText(new Response(stream), late, MAX_BYTES);
   if (text !== undefined) return text;
   throw new CredentialsBackendError("backend_corrupt", {

@@ -72,7 +72,7 @@ export class KvDatabase {
     return await withKeyLock(this.#file.path, key, fn, limits);
   }
 
-  close(): void {
+  close() {
     this.#kv.close();
   }
 

@@ -65,7 +65,7 @@ function judgeFile(path: string) {
 }
 
 /** Whether the disk of a database has no space for SQLite's own files. SQLite has several words for that. */
-export async function isDiskFull(path: string): Promise<boolean> {
+export async function isDiskFull(path: string) {
   try {
     const unused = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
     (await proveWrite(unused, SPACE_BYTES)).end();
@@ -79,7 +79,7 @@ export async function isDiskFull(path: string): Promise<boolean> {
  * Removes a database with all that is in it, which needs no space. Without a database, the files with such
  * names are another program's.
  */
-export function removeDatabase(given: string): void {
+export function removeDatabase(given: string) {
   try {
     const path = resolveLink(given);
     const info = lookIfPresent(path);

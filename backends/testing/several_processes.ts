@@ -106,7 +106,7 @@ export async function work(
   store: OidcCredentialsBackend,
   shared: string,
   own?: string,
-): Promise<void> {
+) {
   if (own === undefined) return await store.withLock!(shared, untilTold);
   await untilTold();
   for (let count = 0; count < CHANGES; count++) {

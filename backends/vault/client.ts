@@ -84,7 +84,7 @@ export class VaultClient {
   }
 
   /** The text of a file that the connection or the login needs. */
-  read(path: string, action: string, what: string, forbiddenMode: number): string {
+  read(path: string, action: string, what: string, forbiddenMode: number) {
     return readPrivateFile(path, {
       what,
       forbiddenMode,
@@ -99,7 +99,7 @@ export class VaultClient {
     });
   }
 
-  close(): void {
+  close() {
     this.#http?.close();
   }
 
@@ -197,7 +197,7 @@ export interface VaultAnswer {
   readonly words: string;
 }
 
-export function encodePath(path: string): string {
+export function encodePath(path: string) {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 

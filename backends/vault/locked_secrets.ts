@@ -44,7 +44,7 @@ export interface SecretEngine {
 }
 
 /** Refuses a secret of another program. */
-function assertOwn(name: string, { isForeign = false }: Row, action: string): void {
+function assertOwn(name: string, { isForeign = false }: Row, action: string) {
   if (isForeign) {
     throw corruptEntry(action, `the secret ${name} there was not written by this module`);
   }
@@ -150,7 +150,7 @@ export class LockedSecrets {
     { key, text }: Pick<Row, "key" | "text">,
     isReplaced: ((row: Row) => boolean) | undefined,
     use: SecretUse,
-  ): Promise<boolean> {
+  ) {
     const held = this.#held.get(name);
     return await this.#inTurn(held, async () => {
       const isOurs = held !== undefined && !held.isLost;
@@ -178,7 +178,7 @@ export class LockedSecrets {
   }
 
   /** Writes an empty entry over whatever is there, which ends its lock. Gives the new version. */
-  async empty(name: string, key: string, use: SecretUse): Promise<number> {
+  async empty(name: string, key: string, use: SecretUse) {
     const empty = { key, text: "", holder: "" };
     const held = this.#held.get(name);
     const write = async () => {

@@ -82,7 +82,7 @@ export class VaultSession {
    * Refuses a mount of another engine, or of version 1, which would answer as if nothing were stored. It
    * is the request that `vault kv` makes; every token may make it for a mount that it has any right to.
    */
-  async assertVersion2(mount: string): Promise<void> {
+  async assertVersion2(mount: string) {
     const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
     const request = { action: "use", method: "GET", path } as const;
     const { data } = await this.ask(request, ({ status }) => status === 200);
@@ -98,7 +98,7 @@ export class VaultSession {
     );
   }
 
-  close(): void {
+  close() {
     this.#held.forget();
     this.#client.close();
   }

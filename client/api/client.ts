@@ -232,7 +232,7 @@ export class ApiClient {
   }
 
   /** The beginning of an answer, without what the session knows, which an API may echo. */
-  #excerpt(text: string): string {
+  #excerpt(text: string) {
     return redact(text.slice(0, 10_000), this.#options.runtime.secrets).slice(0, 2000);
   }
 }
@@ -273,7 +273,7 @@ function refusedAddress(
 }
 
 /** The API's address in place of another host's, where that has its path or its name. */
-function meantAddress(base: URL, { hostname, pathname }: URL): string {
+function meantAddress(base: URL, { hostname, pathname }: URL) {
   const hasPath = base.pathname !== "/" && pathname.startsWith(base.pathname);
   if (!hasPath && hostname !== base.hostname) return "";
   const meant = new URL(pathname, base);
@@ -281,7 +281,7 @@ function meantAddress(base: URL, { hostname, pathname }: URL): string {
   return `Did you mean ${meant}? `;
 }
 
-function adviceOn(status: number, canRenew: boolean): string {
+function adviceOn(status: number, canRenew: boolean) {
   const host = named("apiHost");
   if (status === 401 && canRenew) {
     return `Check ${named("audience")} and ${named("scope")}. Sign out with ` +

@@ -35,7 +35,7 @@ export async function addProof(
   pair: CryptoKeyPair,
   method: string,
   url: URL | undefined,
-): Promise<void> {
+) {
   if (url === undefined) {
     throw new ValidMindAuthError("dpop_request_needed", {
       action: "give headers",

@@ -42,7 +42,7 @@ export class ApiTransport {
   }
 
   /** The body of an answer as text, cut off after `maxBytes`. */
-  async readText(request: ApiRequest, response: Response, maxBytes?: number): Promise<string> {
+  async readText(request: ApiRequest, response: Response, maxBytes?: number) {
     const read = (signal: AbortSignal) => readText(response, signal, maxBytes, "cut");
     return await this.#within(request, read) ?? "";
   }
@@ -97,7 +97,7 @@ export class ApiTransport {
 }
 
 /** "GET https://api.example.com/ping", for messages. */
-export function actionOf({ url, init }: ApiRequest): string {
+export function actionOf({ url, init }: ApiRequest) {
   const place = url.host === "" ? url.protocol : url.origin + url.pathname;
   return `${init.method ?? "GET"} ${place}`;
 }
@@ -134,7 +134,7 @@ async function straying(
 }
 
 /** Whether a body can be sent again. A stream or a generator is empty the second time. */
-export function isReplayable(body: unknown): boolean {
+export function isReplayable(body: unknown) {
   if (typeof body !== "object" || body === null) return true;
   return ArrayBuffer.isView(body) || REPLAYABLE.some((one) => body instanceof one);
 }

@@ -41,7 +41,7 @@ export async function reportError(
   isJson: boolean,
   command: string | undefined,
   flags: FlagValues = new FlagValues(),
-): Promise<number> {
+) {
   // The person or a signal has ended it, and the prompt has said so.
   if (error instanceof DOMException && error.name === "AbortError") {
     const { signal } = error as { signal?: Deno.Signal };
@@ -105,7 +105,7 @@ export function describeError(
 }
 
 /** The message of an error. A way to sign in is the command's own, with its store. */
-function inShell(error: Error, flags: FlagValues): string {
+function inShell(error: Error, flags: FlagValues) {
   if (!(error instanceof ValidMindAuthError)) return error.message;
   const { action, reason, permissions } = error;
   if (permissions !== undefined) return `Cannot ${action}: ${reason}.`; // the hint has the flags
@@ -150,7 +150,7 @@ function removalLine(
   error: Error,
   flags: FlagValues,
   stored: SignInOptions | undefined,
-): string {
+) {
   const { signOut } = error instanceof CredentialsBackendError ? error : {};
   if (signOut === undefined) return "";
   const store = valueFlags(flags, STORE_FLAGS);
@@ -159,18 +159,18 @@ function removalLine(
 }
 
 /** The flags that name a sign-in as it is stored. */
-function flagsFor(signIn: SignInOptions): string {
+function flagsFor(signIn: SignInOptions) {
   return Object.entries(signIn).map(([name, value]) =>
     argument(optionRow(name as OptionName).flag, value)
   ).join("");
 }
 
 /** Those of these flags that a call has, for another command. */
-export function valueFlags(flags: FlagValues, names: readonly FlagName[]): string {
+export function valueFlags(flags: FlagValues, names: readonly FlagName[]) {
   return names.map((name) => argument(name, flags.text(name) ?? flags.has(name))).join("");
 }
 
-function argument(flag: string | undefined, value: unknown): string {
+function argument(flag: string | undefined, value: unknown) {
   if (!flag || value === undefined || value === false) return "";
   return value === true ? ` --${flag}` : ` --${flag} ${quoteArgument(`${value}`)}`;
 }

@@ -90,7 +90,7 @@ export function assertPersistent(
   backend: OidcCredentialsBackend,
   action: string,
   remedy: string = KEEPING_STORE,
-): void {
+) {
   if (backend.persistent !== false) return;
   throw new CredentialsBackendError("invalid_options", {
     action,

@@ -35,7 +35,7 @@ export async function openPrompt(page: SignInPage, now: Clock): Promise<Prompt> 
  * page was reloaded during the wait. Elsewhere nothing, nor where the program itself shows codes and
  * links.
  */
-export async function showStored(session: Session, options: SessionOptions): Promise<void> {
+export async function showStored(session: Session, options: SessionOptions) {
   const jupyter = notebook();
   if (jupyter === undefined || isShownByCaller(options)) return;
   const outcome = { ...await session.status(), kind: "signed_in" } as const;

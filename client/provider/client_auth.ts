@@ -87,7 +87,7 @@ export function clientAuth(proof: ClientProof) {
      * token endpoint instead of the issuer. Ory Hydra takes a secret only in the way that the client is
      * registered with, and an assertion for the token endpoint only.
      */
-    hasOtherWay(server: oauth.AuthorizationServer): boolean {
+    hasOtherWay(server: oauth.AuthorizationServer) {
       if (way === "key") return isOwnEndpoint(server);
       const methods = server.token_endpoint_auth_methods_supported;
       const both = ["client_secret_post", "client_secret_basic"];

@@ -106,7 +106,7 @@ const FAULT_WORDS: Readonly<Record<string, string>> = {
 };
 
 /** The fault of an answer that oauth4webapi does not take: its messages are fixed texts, unlike their causes. */
-export function faultWords(error: unknown): string {
+export function faultWords(error: unknown) {
   const { code, message } = Object(error);
   return FAULT_WORDS[code] ?? printable(`${message}`).replace('"response" body', "its JSON");
 }

@@ -138,7 +138,7 @@ export function providerFetch(endpoint: Endpoint, runtime: Runtime) {
  * @returns Its status.
  * @throws {ProviderUnavailableError} Where there is none.
  */
-export async function reachEndpoint(url: string, runtime: Runtime): Promise<number> {
+export async function reachEndpoint(url: string, runtime: Runtime) {
   const { response } = await fetchText(TOKEN, url, {}, runtime);
   return response.status;
 }

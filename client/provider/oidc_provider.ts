@@ -92,7 +92,7 @@ export class OidcProvider {
    *
    * @param action The failed action, as in "Cannot {action} at {issuer}".
    */
-  async prepare(action: string): Promise<void> {
+  async prepare(action: string) {
     await this.#attempt(action, undefined, () => this.#discover());
   }
 
@@ -101,13 +101,13 @@ export class OidcProvider {
    *
    * @returns `false` where the provider has no revocation endpoint.
    */
-  async revoke(token: string, hint: "refresh_token" | "access_token"): Promise<boolean> {
+  async revoke(token: string, hint: "refresh_token" | "access_token") {
     const run = (context: RequestContext) => revokeToken(context, token, hint);
     return await this.use("revoke the sign-in", undefined, run);
   }
 
   /** The hosts, with ports, of all endpoints. Unlike a grant, this needs no permission for them. */
-  async endpointHosts(): Promise<string[]> {
+  async endpointHosts() {
     const hosts = async () => endpointHosts(await this.#find());
     return await this.#attempt("find the provider's endpoints", undefined, hosts);
   }

@@ -183,12 +183,12 @@ function judge(answer: RefusalAnswer, { code, said, sub }: RefusalWords): Refusa
 }
 
 /** Whether the provider is ill or busy, by its status or its code and words. */
-export function isBusy(status: number, words: string): boolean {
+export function isBusy(status: number, words: string) {
   return BUSY.includes(status) || status >= 500 || isOneOf(OF_FAULT, words);
 }
 
 /** Whether an answer leads elsewhere. No redirect is followed. */
-export function isRedirect(status: number): boolean {
+export function isRedirect(status: number) {
   return status >= 300 && status < 400;
 }
 
@@ -214,11 +214,11 @@ function isOfEntra({ error_codes, error_description }: Json) {
 }
 
 /** Whether words say that the API is not known, or not allowed. */
-export function namesApi(words: string): boolean {
+export function namesApi(words: string) {
   return isOneOf(OF_API, words);
 }
 
 /** Whether words name the client or its proof. */
-export function namesClient(words: string): boolean {
+export function namesClient(words: string) {
   return isOneOf(OF_CLIENT, words);
 }

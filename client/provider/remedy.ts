@@ -116,7 +116,7 @@ const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remed
 ];
 
 /** The way on from a refusal, in whole sentences. */
-export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
+export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}) {
   const { kind, at, code, said, sub } = refusal;
   const { ofClient, ofToken = "" } = advice;
   const words = `${code} ${sub} ${said}`;

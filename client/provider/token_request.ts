@@ -146,7 +146,7 @@ export async function assertSigned(
   context: RequestContext,
   { response, answer: { id_token } }: TokenAnswer,
   coming?: Promise<Json[]>,
-): Promise<void> {
+) {
   if (id_token === undefined) return;
   const isSigned = (keys: Json[]) => isSignedByOne(context.server, response, id_token, keys);
   const keys = await (coming ?? requestKeys(context));
@@ -211,7 +211,7 @@ export async function revokeToken(
   context: RequestContext,
   token: string,
   hint: "refresh_token" | "access_token",
-): Promise<boolean> {
+) {
   const { server, client, auth, runtime, signal } = context;
   const fetch = providerFetch(DISCOVERY, runtime);
   const get = (url: string) => fetch(url, { signal });

@@ -88,14 +88,14 @@ export class SignedInSession implements Session {
     return this.#options.tokens?.backend;
   }
 
-  async accessToken(options: AccessTokenOptions = {}): Promise<string> {
+  async accessToken(options: AccessTokenOptions = {}) {
     const tokens = this.#tokensFor("give an access token");
     checkCallOptions("give an access token", options, TOKEN_TYPES);
     const rejected = options.forceRefresh ? tokens.held.bearer?.token ?? "" : undefined;
     return (await tokens.bearer(rejected, options.signal)).token;
   }
 
-  async signIn(options: SignInOptions): Promise<void> {
+  async signIn(options: SignInOptions) {
     const tokens = this.#tokensFor("sign in again");
     const demand = demandIn("sign in again", options);
     await (await tokens.renewal()).signInAgain(demand, options.signal);
@@ -161,13 +161,13 @@ export class SignedInSession implements Session {
     return this.#options.tokens?.held.forget();
   }
 
-  close(): Promise<void> {
+  close() {
     this.#isClosed = true;
     this.forget();
     return Promise.resolve();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose]() {
     return this.close();
   }
 
@@ -175,7 +175,7 @@ export class SignedInSession implements Session {
   [Symbol.for("Deno.customInspect")](
     inspect: typeof Deno.inspect,
     options: Deno.InspectOptions,
-  ): string {
+  ) {
     return `Session ${inspect(sessionSummary(this, this.#status()), options)}`;
   }
 
@@ -254,7 +254,7 @@ export class SignedInSession implements Session {
     };
   }
 
-  #assertOpen(): void {
+  #assertOpen() {
     if (!this.#isClosed) return;
     throw new ValidMindAuthError("session_closed", {
       action: "use the session",
@@ -267,7 +267,7 @@ export class SignedInSession implements Session {
 let activeSession: SignedInSession | undefined;
 
 /** Makes a session the active one of this process; `undefined` leaves none. */
-export function setActiveSession(session: SignedInSession | undefined): void {
+export function setActiveSession(session: SignedInSession | undefined) {
   activeSession = session;
 }
 

@@ -37,7 +37,7 @@ import { identityNeeds, sessionOptions, type SettingRow, settingsOf } from "../s
 
 const CHANGE = "change the settings";
 
-export async function run({ flags, args, command }: CommandCall): Promise<void> {
+export async function run({ flags, args, command }: CommandCall) {
   const [way = "list", ...words] = args;
   const misuse = usageError(
     "Cannot use config like this: a word or a flag is unknown, missing or too many. " +
@@ -72,7 +72,7 @@ function pairsOf([word, ...rest]: readonly string[]): Pair[] {
   return [[name, value], ...pairsOf(rest)];
 }
 
-async function list(flags: FlagValues, { action }: Command): Promise<void> {
+async function list(flags: FlagValues, { action }: Command) {
   preflight(action, [...identityNeeds(flags), ...selectionNeeds()]);
   const { denial: reason, rows, ...file } = await settingsOf(flags, action);
   const { path, state, profile, profiles } = file;
@@ -94,7 +94,7 @@ async function list(flags: FlagValues, { action }: Command): Promise<void> {
 }
 
 /** The command that keeps the sign-in in force; where there is none, one to fill in. */
-function keepLine(rows: readonly SettingRow[], flags: FlagValues): string {
+function keepLine(rows: readonly SettingRow[], flags: FlagValues) {
   const values = { issuer: "https://login.example.com", clientId: "my-client" };
   const inForce = rows.map(({ name, value }) => [name, value]);
   const { issuer, clientId } = { ...values, ...Object.fromEntries(inForce) };
@@ -102,7 +102,7 @@ function keepLine(rows: readonly SettingRow[], flags: FlagValues): string {
   return `${PROGRAM} config set ${words.join(" ")}${valueFlags(flags, ["profile", "config"])}`;
 }
 
-function shownValue(value: unknown): string {
+function shownValue(value: unknown) {
   if (value === undefined) return "(set, not shown)";
   return printable(typeof value === "string" ? value : JSON.stringify(value), 500);
 }
@@ -291,7 +291,7 @@ function variableNeeds(flags: FlagValues): PermissionNeed[] {
   return [CONFIG_VARIABLE, HOME_VARIABLE].map((one) => env(one, "to find the settings file"));
 }
 
-function placeOfFile(flags: FlagValues): string {
+function placeOfFile(flags: FlagValues) {
   const path = flags.text("config") ?? settingsPath();
   if (path) return path;
   throw usageError(
@@ -327,7 +327,7 @@ function profileOf(
 }
 
 /** The checks of a sign-in. What it also needs may be set later. */
-function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>): void {
+function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>) {
   const own = { issuer: "https://login.example.com", clientId: "my-client", model: "cl123" };
   const api = { apiHost: "https://api.example.com/", listen: "127.0.0.1:8765" };
   const options = { ...own, ...api, ...values } as InitOptions;
