@@ -64,8 +64,8 @@ export class ApiTransport {
       const response = await fetch(hop.url, { ...hop.init, signal, redirect: "manual" });
       const target = redirectTarget(response, hop.url);
       if (target === undefined || redirect === "manual") return response;
-      if (redirect === "error") throw await straying(hop, response, "to another address");
-      if (hops === MAX_HOPS) throw await straying(hop, response, "without an end");
+      if (redirect === "error") await refuseRedirect(hop, response, "to another address");
+      if (hops === MAX_HOPS) await refuseRedirect(hop, response, "without an end");
       const next = rewrite(response.status, hop.init);
       if (next === undefined) return response;
       await response.body?.cancel();
@@ -85,7 +85,7 @@ export class ApiTransport {
     given?.throwIfAborted();
     const limit = new AbortController();
     using _timer = runLater(timeoutMs, () => limit.abort());
-    const signal = given ? AbortSignal.any([given, limit.signal]) : limit.signal;
+    const signal = AbortSignal.any([limit.signal, given ?? []].flat());
     try {
       return await untilAborted(run(signal), signal); // a caller's fetch may ignore it
     } catch (error) {
@@ -119,14 +119,9 @@ function failedRequest(
   });
 }
 
-/** The error for a redirect that is not followed. */
-async function straying(
-  hop: ApiRequest,
-  response: Response,
-  where: string,
-) {
+async function refuseRedirect(hop: ApiRequest, response: Response, where: string) {
   await response.body?.cancel();
-  return new ValidMindAuthError("api_unreachable", {
+  throw new ValidMindAuthError("api_unreachable", {
     action: actionOf(hop),
     reason: `it redirects ${where}`,
     remedy: "Check the path.",

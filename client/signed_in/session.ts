@@ -198,14 +198,10 @@ export class SignedInSession implements Session {
 
   async #loadApi(): Promise<ApiClient> {
     const { ApiClient } = await import("../api/client.ts");
-    const { tokens, asksAgain } = this.#options;
+    const { asksAgain } = this.#options;
     return this.#api ??= new ApiClient({
       ...this.#options,
       credentials: (options) => this.#credentials(options),
-      canRenew: tokens !== undefined,
-      isStored: async () => await tokens?.isStored(),
-      onRefusedAgain: () => tokens?.keepQuiet(),
-      remedyFor: async (demand) => await tokens?.remedyFor(demand),
       ...asksAgain && { session: this },
     });
   }
