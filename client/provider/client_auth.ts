@@ -67,8 +67,8 @@ export function clientAuth(proof: ClientProof) {
      *
      * @param isTurned Whether to take the other way.
      */
-    prove: (server: oauth.AuthorizationServer, isTurned: boolean, sender: Sender) => {
-      const auth: oauth.ClientAuth = async (...request) => {
+    prove(server: oauth.AuthorizationServer, isTurned: boolean, sender: Sender): oauth.ClientAuth {
+      return async (...request) => {
         const text = await get(server.issuer, sender);
         if (way === "secret") remember(sender.runtime.secrets, [text]);
         const proofs = {
@@ -79,7 +79,6 @@ export function clientAuth(proof: ClientProof) {
         const prove = await proofs[way]();
         await prove(...request);
       };
-      return auth;
     },
     /**
      * Whether the client can prove itself in another way after the provider has refused one. A secret goes

@@ -5,9 +5,7 @@ import { isEntraIssuer } from "../entry/bearer.ts";
 import { isOwn, type RefusalKind, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Refusal } from "./refusal.ts";
-import { CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
-
-const ASK = "ask the provider's administrator.";
+import { ASK, CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
 
 /** The kind of a refusal, whether or not it has its code and words already. */
 export function refusalKind(error: unknown): RefusalKind | undefined {
@@ -78,10 +76,7 @@ export function invalidProvider(
 /** The error for an answer that oauth4webapi does not take, or that a check of this folder refuses. */
 function invalidAnswer(action: string, issuer: string, error: unknown) {
   const at = `${action} at ${issuer}`;
-  const { code, cause } = (error ?? {}) as {
-    code?: unknown;
-    cause?: { attribute?: unknown; body?: { issuer?: unknown } };
-  };
+  const { code, cause } = Object(error);
   if (code === oauth.JSON_ATTRIBUTE_COMPARISON && cause?.attribute === "issuer") {
     return otherIssuer(at, issuer, cause.body?.issuer);
   }

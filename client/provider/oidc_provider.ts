@@ -48,23 +48,27 @@ export class OidcProvider {
       const server = await this.#discover(signal);
       const sender = this.#sender(signal);
       const client = { client_id: sender.identity.clientId };
-      const send = (isTurned: boolean) => {
+      return await this.#proveIn(server, (isTurned) => {
         const auth = this.#proof?.prove(server, isTurned, sender) ?? oauth.None();
         return run({ ...sender, server, client, auth });
-      };
-      const isTurned = this.#isTurned; // before another request has turned it
-      try {
-        return await send(isTurned);
-      } catch (error) {
-        if (refusalKind(error) !== "client" || !this.#proof?.hasOtherWay(server)) throw error;
-        // A provider looks at the client before it looks at a code or a token, which is unused then.
-        const other = send(!isTurned);
-        const kind = await other.then(() => undefined, refusalKind);
-        if (kind === "client" || kind === "flow") throw error; // neither way is to blame
-        this.#isTurned = !isTurned;
-        return await other;
-      }
+      });
     }, advice);
+  }
+
+  /** Sends requests in the way of proof that has served last; where the provider refuses it, in the other one. */
+  async #proveIn<T>(server: oauth.AuthorizationServer, send: (isTurned: boolean) => Promise<T>) {
+    const isTurned = this.#isTurned; // before another request has turned it
+    try {
+      return await send(isTurned);
+    } catch (error) {
+      if (refusalKind(error) !== "client" || !this.#proof?.hasOtherWay(server)) throw error;
+      // A provider looks at the client before it looks at a code or a token, which is unused then.
+      const other = send(!isTurned);
+      const kind = await other.then(() => undefined, refusalKind);
+      if (kind === "client" || kind === "flow") throw error; // neither way is to blame
+      this.#isTurned = !isTurned;
+      return await other;
+    }
   }
 
   /**

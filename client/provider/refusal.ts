@@ -148,7 +148,7 @@ function firstText(...values: unknown[]) {
 
 /** The meaning of an answer, by eight rules. The first that fits decides. */
 function judge(answer: RefusalAnswer, { code, said, sub }: RefusalWords): RefusalKind {
-  const { at, status, json, hasProof = false } = answer;
+  const { at, status, json, hasProof } = answer;
   const words = `${code} ${said}`;
   const byCode = kindOfCode(code);
   if (at === "find") return "fault"; // rule 3: an answer without a grant decides nothing
