@@ -374,6 +374,6 @@ function rowIn(version: number, data: Record<string, unknown>): Row | undefined 
   return { version, key, text, holder: String(holder) };
 }
 
-function entryIn({ text }: Row): OidcCredentials | undefined {
-  return text === "" ? undefined : parseObject(text) as unknown as OidcCredentials;
+function entryIn({ text }: Row) {
+  return parseObject(text) as OidcCredentials | undefined;
 }

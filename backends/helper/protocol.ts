@@ -5,7 +5,7 @@ import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credential
 import type { Ended } from "./program.ts";
 
 /** Entries stand under this address, so that docker's own logins are never listed or erased. */
-export const ADDRESS = "https://validmind-auth.invalid/";
+const ADDRESS = "https://validmind-auth.invalid/";
 /** The one answer, with exit code 1, that means "there is no such entry". */
 export const NOT_FOUND = "credentials not found in native keychain";
 

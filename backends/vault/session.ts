@@ -7,6 +7,7 @@ import {
   vaultConnection,
   type VaultCredentialsBackendOptions,
   vaultLoginFile,
+  type VaultTokenAuth,
 } from "./options.ts";
 
 /** The shortest use of a token before it is renewed: most programs have ended by then. */
@@ -117,7 +118,7 @@ export class VaultSession {
 
   async #logIn(): Promise<Held> {
     const auth = this.#auth;
-    if (auth.method === "token") return this.#hold(this.#givenToken());
+    if (auth.method === "token") return this.#hold(this.#givenToken(auth));
     const path = `auth/${encodePath(auth.mount ?? auth.method)}/login`;
     let body: object;
     if (auth.method === "approle") {
@@ -164,8 +165,7 @@ export class VaultSession {
     return { token, renewAt: this.#now() + useMs };
   }
 
-  #givenToken(): string | undefined {
-    const { token, tokenFile } = this.#auth as { token?: string; tokenFile?: string };
+  #givenToken({ token, tokenFile }: VaultTokenAuth) {
     const given = token ?? (tokenFile ? this.#file() : readEnv(VAULT_TOKEN, "log in to Vault"));
     if (given === undefined && this.#client.isLocal) return undefined;
     if (given !== undefined && /^[\x21-\x7e]+$/.test(given)) return given;

@@ -44,7 +44,7 @@ export class CliError extends Error {
   constructor(
     message: string,
     readonly code: "usage" | "output_failed" | "program_failed",
-    readonly exit: number = 1,
+    readonly exit = 1,
   ) {
     super(message);
   }

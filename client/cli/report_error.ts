@@ -40,7 +40,7 @@ export async function reportError(
   error: unknown,
   isJson: boolean,
   command: string | undefined,
-  flags: FlagValues = new FlagValues(),
+  flags = new FlagValues(),
 ) {
   // The person or a signal has ended it, and the prompt has said so.
   if (error instanceof DOMException && error.name === "AbortError") {

@@ -89,7 +89,7 @@ export const KEEPING_STORE =
 export function assertPersistent(
   backend: OidcCredentialsBackend,
   action: string,
-  remedy: string = KEEPING_STORE,
+  remedy = KEEPING_STORE,
 ) {
   if (backend.persistent !== false) return;
   throw new CredentialsBackendError("invalid_options", {
@@ -159,7 +159,7 @@ export interface SignInTarget {
 export async function findTarget(
   flags: FlagValues,
   action: string,
-  isApi: boolean = false,
+  isApi = false,
 ): Promise<SignInTarget | undefined> {
   const variables = identityNeeds(flags);
   await permissionCheck(action)(variables, "always");
@@ -185,7 +185,7 @@ export async function findTarget(
 export async function openSession(
   flags: FlagValues,
   action: string,
-  isApi: boolean = false,
+  isApi = false,
 ): Promise<Session> {
   const target = await findTarget(flags, action, isApi);
   const isAsked = flags.has("login");

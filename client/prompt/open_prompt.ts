@@ -61,7 +61,7 @@ async function openNotebookPrompt(
   // A phone cannot bring the answer back to this computer. An address may be too long for a code.
   const qr = page.answer ? "" : await qrPicture(page.url).catch(() => "");
   const notes: string[] = [];
-  let queue: Promise<void> = Promise.resolve();
+  let queue = Promise.resolve();
 
   const send = (type: string, data: Record<string, string>) =>
     jupyter.broadcast(type, { data, metadata: {}, transient: { display_id: id } });
