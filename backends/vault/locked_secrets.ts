@@ -314,18 +314,14 @@ export class LockedSecrets {
     return isLate ? own.row : read;
   }
 
-  async #write(
-    name: string,
-    row: Fields,
-    version: number | undefined,
-    use: SecretUse,
-  ): Promise<Row | undefined> {
-    const [at, wall] = [this.#options.timer.now(), Date.now()];
-    const write = () => this.#options.engine.write(name, row, version, use);
+  async #write(...request: Parameters<SecretEngine["write"]>) {
+    const { engine, timer } = this.#options;
+    const [name] = request;
+    const [at, wall] = [timer.now(), Date.now()];
     // Refused by a node that is behind, it is done by the next one.
-    const written = await write() ?? await write();
-    if (written !== undefined) this.#own.set(name, { row: written, at, wall });
-    return written;
+    const row = await engine.write(...request) ?? await engine.write(...request);
+    if (row !== undefined) this.#own.set(name, { row, at, wall });
+    return row;
   }
 
   async #repeat<T>(use: SecretUse, attempt: () => Promise<T | undefined>): Promise<T> {

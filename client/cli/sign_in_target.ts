@@ -22,7 +22,7 @@ import type { Found, Passed } from "../options/origin.ts";
 import { backendOf, type CallOrigin, findOrigin, SETTINGS_FILE } from "../options/places.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { apiHostMissing } from "../options/resolve_options.ts";
-import { FILE_LIMITS } from "../options/settings_path.ts";
+import { FILE_LIMITS, type Settings } from "../options/settings_path.ts";
 import { permissionCheck } from "../permissions/permission_check.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import { canReadTerminal } from "../prompt/terminal.ts";
@@ -148,6 +148,7 @@ export function identityNeeds(flags: FlagValues): PermissionNeed[] {
 export interface SignInTarget {
   readonly identity: OidcIdentity;
   readonly backend: OidcCredentialsBackend;
+  readonly settings: Settings;
 }
 
 /**
@@ -173,7 +174,7 @@ export async function findTarget(
   if (isApi && !hosts.some((name) => origin.find(name))) throw apiHostMissing(action, places);
   if (identity.kind === "api_key") return undefined;
   const { backend } = await chooseBackend(flags, action, variables, "backend", places);
-  return { identity, backend };
+  return { identity, backend, settings: places.settings };
 }
 
 /**

@@ -214,8 +214,7 @@ export async function revokeToken(
 ) {
   const { server, client, auth, runtime, signal } = context;
   const fetch = providerFetch(DISCOVERY, runtime);
-  const get = (url: string) => fetch(url, { signal });
-  const revocation_endpoint = await findRevocationEndpoint(server, get);
+  const revocation_endpoint = await findRevocationEndpoint(server, (url) => fetch(url, { signal }));
   if (revocation_endpoint === undefined) return false;
   const found = { ...server, revocation_endpoint };
   const response = await oauth.revocationRequest(found, client, auth, token, {
@@ -233,8 +232,8 @@ export async function revokeToken(
  */
 export function toTokenSet({ answer, time }: TokenAnswer): TokenSet {
   const { access_token, refresh_token, id_token, scope } = answer;
-  for (const token of [access_token, id_token]) {
-    if (token === undefined || isSendable(token)) continue;
+  const bearers = [access_token, id_token ?? []].flat();
+  if (!bearers.every(isSendable)) {
     throw new TypeError("a token has characters that no request can carry");
   }
   // The granted scope is shown.

@@ -151,7 +151,7 @@ async function clearEach(
   const [worst] = results.toSorted((one, other) => rank(one) - rank(other));
   const { revocation = withoutSignIn(revoke), reason } = worst ?? {};
   const keys = results.flatMap((result) => result.keys);
-  return { keys, revocation, ...(reason !== undefined && { reason }) };
+  return { keys, revocation, ...given({ reason }) };
 }
 
 /**

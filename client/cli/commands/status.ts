@@ -12,7 +12,7 @@ import {
   isFresh,
 } from "../../entry/bearer.ts";
 import { entryStatus } from "../../entry/entry_status.ts";
-import { assertAllowed, findOrigin } from "../../options/places.ts";
+import { assertAllowed } from "../../options/places.ts";
 import type { OidcIdentity } from "../../options/resolve_identity.ts";
 import { formatTime } from "../../prompt/prompt.ts";
 import { backendStatus } from "../../signed_in/session.ts";
@@ -21,15 +21,15 @@ import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import { type FlagValues, SIGN_IN_FLAGS } from "../flags.ts";
 import { columns, printResult } from "../output.ts";
 import { valueFlags } from "../report_error.ts";
-import { findTarget, KEEPING_STORE, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
+import { findTarget, KEEPING_STORE, type SignInTarget } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const target = await findTarget(flags, command.action);
   const report = await readStatus(target);
   printResult(flags, report, `${statusText(report, target)}${wayOn(report, flags)}`);
   if (target !== undefined) {
-    const { settings } = await findOrigin(sessionOptions(flags), command.action);
-    assertAllowed(settings, command.action, target.backend, target.identity.issuer);
+    const { settings, backend, identity } = target;
+    assertAllowed(settings, command.action, backend, identity.issuer);
   }
   if (!report.signedIn) return EXIT.signInNeeded;
 }
