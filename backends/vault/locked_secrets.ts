@@ -156,25 +156,29 @@ export class LockedSecrets {
       const isOurs = held !== undefined && !held.isLost;
       const known = isOurs ? held : heldOf(await this.#look(name, key, use));
       let isTried = false;
-      const judge = () => {
+      /** Whether it is stored; `undefined` where it is to be written. */
+      const outcome = () => {
         if (isTried && known.row.text === text) return true; // the answer to the write was lost
-        if (held?.isLost && isReplaced === undefined) {
-          throw this.#locked(
-            `${use.action} ${this.#options.place()}`,
-            "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
-              `over ${SILENT_MS / 1000} s`,
-            "Try again.",
-          );
-        }
-        return isReplaced?.(known.row) === false ? false : undefined;
+        if (held?.isLost && isReplaced === undefined) throw this.#lockLost(use);
+        if (isReplaced?.(known.row) === false) return false;
+        return undefined;
       };
       return await this.#repeat(use, async () => {
-        const verdict = judge();
-        if (verdict !== undefined) return verdict;
+        const early = outcome();
+        if (early !== undefined) return early;
         isTried = true;
-        return await this.#rewrite(name, known, { key, text }, use) || judge();
+        return await this.#rewrite(name, known, { key, text }, use) || outcome();
       });
     });
+  }
+
+  #lockLost({ action }: SecretUse) {
+    return this.#locked(
+      `${action} ${this.#options.place()}`,
+      "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
+        `over ${SILENT_MS / 1000} s`,
+      "Try again.",
+    );
   }
 
   /** Writes an empty entry over whatever is there, which ends its lock. Gives the new version. */

@@ -118,11 +118,11 @@ async function requestOnce(
   });
   Object.assign(got, await response.clone().json());
   const idToken = String(got.id_token);
-  const alg = readClaims(idToken, 0)?.alg;
   const stated = providerSkew(response.headers.get("date"), readClaims(idToken)?.iat);
-  const date = stated === undefined ? undefined : Date.now() + stated * 1000;
   runtime.skew = stated ?? runtime.skew;
+  const time = { sentAt, ...byProvider(stated, sentBySystem) };
   const skew = judgedSkew(stated);
+  const alg = readClaims(idToken, 0)?.alg;
   const judged = {
     ...client,
     [oauth.clockSkew]: skew,
@@ -131,9 +131,15 @@ async function requestOnce(
   };
   const answer = await process(server, judged, response);
   await assertIdToken(answer, client.client_id, Math.floor(Date.now() / 1000) + skew);
+  return { response, answer, time };
+}
+
+/** The time of an answer that has just come, by the provider's clock, where that is known. */
+function byProvider(skew: number | undefined, sentBySystem: number) {
+  if (skew === undefined) return {};
+  const date = Date.now() + skew * 1000;
   // A stop after the request makes the clock here look late, and never the tokens fresher.
-  const ahead = date === undefined ? undefined : Math.round((date - sentBySystem) / 1000);
-  return { response, answer, time: { sentAt, date, skew: ahead } };
+  return { date, skew: Math.round((date - sentBySystem) / 1000) };
 }
 
 /**

@@ -21,32 +21,32 @@ export async function startInBrowser(
   const demand = wanted && demandIn("start the sign-in", { for: wanted });
   checkFlow(asked);
   const stop = new AbortController();
-  let newest: AuthorizationPrompt | undefined;
-  let next = Promise.withResolvers<AuthorizationPrompt>();
+  let shown: AuthorizationPrompt | undefined;
+  let nextLink = Promise.withResolvers<AuthorizationPrompt>();
   const session = openSession({
     ...asked,
     flow: "browser",
     signal: AbortSignal.any([asked.signal ?? [], stop.signal].flat()),
     [ON_LINK]: (link: AuthorizationPrompt) => {
-      newest = link;
-      next.resolve(link);
-      next = Promise.withResolvers(); // for the link after it, with fewer scopes
+      shown = link;
+      nextLink.resolve(link);
+      nextLink = Promise.withResolvers(); // for the link after it, with fewer scopes
     },
   } as SessionOptions, demand).catch(throwToCaller);
   let hasEnded = false;
   const end = session.then(() => undefined).finally(() => hasEnded = true);
   /** A link; `undefined` where the sign-in ends before. */
-  const orEnd = (link: Promise<AuthorizationPrompt>) => Promise.race([link, end]);
-  const first = await orEnd(next.promise);
+  const linkOrEnd = (link: Promise<AuthorizationPrompt>) => Promise.race([link, end]);
+  const first = await linkOrEnd(nextLink.promise);
   return {
     ...given({ url: first?.url, expiresAt: first?.expiresAt }),
     async finish(address) {
       // At the end its own error says more than a refusal of the address, and a session needs none.
       if (address !== undefined && !hasEnded) {
-        const { promise } = next;
-        await newest?.submit(address);
+        const { promise } = nextLink;
+        await shown?.submit(address);
         // This cell has to end, or the address of a new link could not be handed in by the next one.
-        if (await orEnd(promise)) throw newLink();
+        if (await linkOrEnd(promise)) throw newLink();
       }
       return await session;
     },
