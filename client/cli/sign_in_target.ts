@@ -216,8 +216,10 @@ export async function settingsOf(flags: FlagValues, action: string) {
   const { origin, settings, profile } = await findOrigin(given, action);
   origin.complete({}, action, () => true); // a variable that does not fit is an error
   const place = origin.placeOfStore();
-  const ofOptions = OPTION_NAMES.map((name) => [name, origin.find(name) ?? origin.passed(name)]);
-  const ofStore = STORE_NAMES.map((name) => [name, place?.find(name)]);
+  const ofOptions = OPTION_NAMES.flatMap((name) =>
+    rowOf(name, origin.find(name) ?? origin.passed(name))
+  );
+  const ofStore = STORE_NAMES.flatMap((name) => rowOf(name, place?.find(name)));
   const { path, state, denial, profiles } = settings;
   return {
     path: path || undefined,
@@ -225,13 +227,11 @@ export async function settingsOf(flags: FlagValues, action: string) {
     profile,
     profiles: [...profiles.keys()],
     denial: denial && messageOf(denial),
-    rows: ([...ofOptions, ...ofStore] as [SettingName, Found | Passed | undefined][]).flatMap(
-      rowOf,
-    ),
+    rows: [...ofOptions, ...ofStore],
   };
 }
 
-function rowOf([name, found]: [SettingName, Found | Passed | undefined]): SettingRow[] {
+function rowOf(name: SettingName, found: Found | Passed | undefined): SettingRow[] {
   if (found === undefined) return [];
   const { value, from } = found;
   const source = "because" in found ? `${from}, unused: ${found.because}` : from;

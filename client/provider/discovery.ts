@@ -2,9 +2,9 @@ import * as oauth from "oauth4webapi";
 import { isLoopback, netHost } from "../../backends/common/host.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import type { PermissionNeed } from "../format_permissions.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { permissionCheck } from "../permissions/permission_check.ts";
+import { net } from "../permissions/start_needs.ts";
 import { invalidProvider } from "./error.ts";
 
 /** The endpoints of all grants, by their names in a discovery document. */
@@ -93,12 +93,8 @@ export function assertCanSignIn(
  * an approval could not be fetched.
  */
 export async function preflightEndpoints(server: oauth.AuthorizationServer) {
-  const needs = endpointHosts(server).map((host): PermissionNeed => ({
-    name: "net",
-    host,
-    reason: "to use the provider's endpoints",
-    need: "sign_in",
-  }));
+  const reason = "to use the provider's endpoints";
+  const needs = endpointHosts(server).map((host) => net(`https://${host}`, reason, "sign_in"));
   await permissionCheck("reach the provider")(needs, "sign_in");
 }
 

@@ -156,22 +156,12 @@ export async function keepApi(
   return new FlagValues(flags).set("issuer", [`${issuer}`]).set("client-id", [`${clientId}`]);
 }
 
-/** Tells of variables that win over what was kept. Nobody signs in beside them. */
+/** Tells of variables that win over what was kept: the next command would use another sign-in. */
 async function tellVariables(
   flags: FlagValues,
   action: string,
   kept: Readonly<Record<string, unknown>>,
 ) {
-  const variables = await variablesInTheWay(flags, kept);
-  if (variables === "") return;
-  const advice = `variables win over the settings that were kept. Run:\n  unset ${variables}\n` +
-    "or give --profile NAME here and to each command.";
-  if (action !== CHANGE) throw usageError(`Cannot ${action}: ${advice}`);
-  note(`Note: ${advice}\n`);
-}
-
-/** The variables that win over what was kept, so that the next command would use another sign-in. */
-async function variablesInTheWay(flags: FlagValues, kept: Readonly<Record<string, unknown>>) {
   const places = { profile: flags.text("profile"), [SETTINGS_FILE]: flags.text("config") };
   const { origin } = await findOrigin(places, CHANGE);
   const inTheWay = ["apiKey", "apiUrl", ...Object.keys(kept)].flatMap((name) => {
@@ -181,7 +171,12 @@ async function variablesInTheWay(flags: FlagValues, kept: Readonly<Record<string
     if (found.place.kind === "profile") return OPTIONS.profile.variable;
     return found.from;
   });
-  return [...new Set(inTheWay)].join(" ");
+  if (inTheWay.length === 0) return;
+  const variables = [...new Set(inTheWay)].join(" ");
+  const advice = `variables win over the settings that were kept. Run:\n  unset ${variables}\n` +
+    "or give --profile NAME here and to each command.";
+  if (action !== CHANGE) throw usageError(`Cannot ${action}: ${advice}`);
+  note(`Note: ${advice}\n`);
 }
 
 /** Whether an option of a flag is kept: all that a settings file has, but for what is for one sign-in. */
@@ -214,16 +209,8 @@ async function change(
   way: "set" | "unset",
   pairs: readonly Pair[],
 ) {
-  const variables = variableNeeds(flags);
-  const folderNeeds = (path: string): PermissionNeed[] => {
-    const reason = "to change the settings file";
-    const shared = { path: dirname(path), reason, need: "always" } as const; // also for its lock
-    return [{ name: "read", ...shared }, { name: "write", ...shared }];
-  };
-  const all = (path?: string) => () => [...variables, ...path ? folderNeeds(path) : []];
-  preflight(CHANGE, variables, "always", all(settingsPath()));
+  preflight(CHANGE, changeNeeds(flags));
   const path = placeOfFile(flags);
-  preflight(CHANGE, folderNeeds(path), "always", all(path));
   const profile = flags.text("profile");
   const draft = () => draftChange(path, way, pairs, profile);
   const { names, absent } = draft();
@@ -285,10 +272,16 @@ function parseChanged(path: string, text: string, before: string) {
   }
 }
 
-/** The variables that name the place of the file. */
-function variableNeeds(flags: FlagValues): PermissionNeed[] {
-  if (flags.has("config")) return [];
-  return [CONFIG_VARIABLE, HOME_VARIABLE].map((one) => env(one, "to find the settings file"));
+/** The variables that name the place of the file, and its folder, which also holds the lock. */
+function changeNeeds(flags: FlagValues): PermissionNeed[] {
+  const file = flags.text("config");
+  const variables = file === undefined ? [CONFIG_VARIABLE, HOME_VARIABLE] : [];
+  const needs = variables.map((one) => env(one, "to find the settings file"));
+  const path = file ?? settingsPath();
+  if (!path) return needs;
+  const reason = "to change the settings file";
+  const folder = { path: dirname(path), reason, need: "always" } as const;
+  return [...needs, { name: "read", ...folder }, { name: "write", ...folder }];
 }
 
 function placeOfFile(flags: FlagValues) {
