@@ -268,7 +268,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   async #first<T>(
     run: (store: OidcCredentialsBackend) => MaybePromise<T | undefined>,
     key?: string,
-  ): Promise<T | undefined> {
+  ) {
     const stores = this.#usable(key);
     const away = new Map<OidcCredentialsBackend, CredentialsBackendErrorCode>();
     let found: T | undefined;

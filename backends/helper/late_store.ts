@@ -25,7 +25,7 @@ export class StoreMarks {
   }
 
   /** Stores a secret under a mark, which stays for a while where the program may not have ended. */
-  async during<T>(secret: string, store: () => Promise<T>): Promise<T> {
+  async during<T>(secret: string, store: () => Promise<T>) {
     const mark = await this.set(secret);
     try {
       return await store();

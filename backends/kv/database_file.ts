@@ -42,7 +42,7 @@ export function prepareDatabase(given: string): DatabaseFile {
   const path = resolveLink(given);
   refuse(ACTION, path, faultOfFolder(path));
   makeDatabase(path);
-  for (const ending of FILES) judgeFile(`${path}${ending}`);
+  judgeFiles(path);
   const info = Deno.lstatSync(path);
   refuse(ACTION, path, faultOfFolder(path, info.uid));
   return { path, info };
@@ -56,12 +56,14 @@ function makeDatabase(path: string) {
   }
 }
 
-function judgeFile(path: string) {
-  const info = lookIfPresent(path);
-  if (info === undefined) return; // another process that ends has SQLite remove its side files
-  refuse(ACTION, path, faultOfKind(info));
-  refuse(ACTION, path, faultOfOwner(path, info));
-  refuse(ACTION, path, faultOfMode(path, info, OPEN_TO_OTHERS));
+function judgeFiles(database: string) {
+  for (const path of FILES.map((ending) => database + ending)) {
+    const info = lookIfPresent(path);
+    if (info === undefined) continue; // another process that ends has SQLite remove its side files
+    refuse(ACTION, path, faultOfKind(info));
+    refuse(ACTION, path, faultOfOwner(path, info));
+    refuse(ACTION, path, faultOfMode(path, info, OPEN_TO_OTHERS));
+  }
 }
 
 /** Whether the disk of a database has no space for SQLite's own files. SQLite has several words for that. */
@@ -84,7 +86,7 @@ export function removeDatabase(given: string) {
     const path = resolveLink(given);
     const info = lookIfPresent(path);
     if (info === undefined) return;
-    for (const ending of FILES) judgeFile(`${path}${ending}`);
+    judgeFiles(path);
     if (info.size > 0 && beginOf(path) !== HEADER) refuse("remove", path, NO_DATABASE);
     for (const ending of FILES.toReversed()) removeIfPresent(`${path}${ending}`);
     if (path !== given) makeDatabase(path); // a link to nothing would be an error from now on

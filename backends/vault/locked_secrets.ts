@@ -126,7 +126,7 @@ export class LockedSecrets {
     key: string,
     fn: () => Promise<T>,
     options: WithLockOptions<T>,
-  ): Promise<T> {
+  ) {
     return await this.#queue.run(name, async () => {
       const seen = await this.#take(name, key, options);
       return seen === undefined ? await this.#hold(name, fn) : seen;
@@ -202,7 +202,7 @@ export class LockedSecrets {
     name: string,
     key: string,
     { signal, peek }: WithLockOptions<T>,
-  ): Promise<T | undefined> {
+  ) {
     const { place, timer, lockTimeoutMs } = this.#options;
     const use = { action: LOCK, signal };
     const over = () =>
@@ -248,7 +248,7 @@ export class LockedSecrets {
     return silentMs;
   }
 
-  async #hold<T>(name: string, fn: () => Promise<T>): Promise<T> {
+  async #hold<T>(name: string, fn: () => Promise<T>) {
     const held = this.#held.get(name)!;
     const signs = setInterval(() => void this.#showLife(name, held), SIGN_MS);
     try {
@@ -328,7 +328,7 @@ export class LockedSecrets {
     return row;
   }
 
-  async #repeat<T>(use: SecretUse, attempt: () => Promise<T | undefined>): Promise<T> {
+  async #repeat<T>(use: SecretUse, attempt: () => Promise<T | undefined>) {
     const { timer, place } = this.#options;
     const over = (spent: string) =>
       this.#locked(
@@ -340,7 +340,7 @@ export class LockedSecrets {
     return await repeat({ ...PAUSES, withinMs: CHANGE_MS, timer, signal, over }, attempt);
   }
 
-  async #inTurn<T>(held: Held | undefined, run: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(held: Held | undefined, run: () => Promise<T>) {
     if (held === undefined) return await run();
     const result = held.turn.then(run);
     held.turn = result.catch(() => undefined);

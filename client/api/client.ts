@@ -337,6 +337,6 @@ export function readClientInfo(answer: unknown): ClientInfo {
   };
 }
 
-function object(value: unknown): Record<string, unknown> {
+function object(value: unknown) {
   return isObject(value) ? value : {};
 }

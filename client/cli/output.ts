@@ -42,7 +42,7 @@ export function toJsonText(value: unknown, indent?: number) {
 }
 
 /** The same with the names of its members as JSON has them in all reports. */
-export function snakeCase(fields: object): Record<string, unknown> {
+export function snakeCase(fields: object) {
   const nameOf = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [nameOf(name), value]));
 }

@@ -8,7 +8,7 @@ import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.
 import { note, toJsonText } from "./output.ts";
 
 /** The codes of options, variables and settings that cannot be used. */
-const SETTING_CODES: readonly string[] = [
+const SETTING_CODES = [
   "settings_invalid",
   "invalid_options",
   "conflicting_credentials",
@@ -88,7 +88,7 @@ export function describeError(
   thrown: unknown,
   flags: FlagValues,
   stored?: NamedSignIn,
-): { code: string; message: string } {
+) {
   const error = ownError(thrown);
   if (isOwn(error) || error instanceof CliError) {
     const message = inShell(error, flags) + removalLine(error, flags, stored) + causeLines(error);

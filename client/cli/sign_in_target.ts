@@ -48,7 +48,7 @@ export async function chooseBackend(
   known: readonly PermissionNeed[] = [],
   flag: BackendFlag = "backend",
   places?: CallOrigin,
-): Promise<{ backend: OidcCredentialsBackend; needs: readonly PermissionNeed[] }> {
+) {
   let named = namedByFlags(flags, flag);
   const needs = named === undefined ? selectionNeeds() : [];
   const check = permissionCheck(action);

@@ -88,7 +88,7 @@ async function openNotebookPrompt(
   };
 }
 
-function outcomeData(outcome: Outcome, issuer: string): Record<string, string> {
+function outcomeData(outcome: Outcome, issuer: string) {
   return {
     "text/plain": outcomeLines(outcome).join(" "),
     "text/html": outcomeHtml(outcome, issuer),

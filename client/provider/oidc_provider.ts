@@ -43,7 +43,7 @@ export class OidcProvider {
     signal: AbortSignal | undefined,
     run: (context: RequestContext) => Promise<T>,
     advice?: RefusalAdvice,
-  ): Promise<T> {
+  ) {
     return await this.#attempt(action, signal, async () => {
       const server = await this.#discover(signal);
       const sender = this.#sender(signal);

@@ -214,9 +214,7 @@ export class SignedInSession implements Session {
     return { headers, fetch: dpopFetch(fetch, dpopKey) };
   }
 
-  async #headers(
-    { rejected, demand, signal }: RenewalOptions,
-  ): Promise<{ headers: OwnHeaders; dpopKey?: CryptoKeyPair | undefined }> {
+  async #headers({ rejected, demand, signal }: RenewalOptions) {
     this.#assertOpen();
     const { tokens } = this.#options;
     if (tokens === undefined) return { headers: this.#ownHeaders() };
@@ -295,7 +293,7 @@ export function backendStatus(
 function sessionSummary(
   { issuer, apiHost, model }: Session,
   { kind, signedIn, email, name, subject, expiresAt, backend }: SessionStatus,
-): Record<string, unknown> {
+) {
   const who = email ?? name ?? subject ?? signedIn;
   return given({
     ...(kind === "api_key" ? { apiKey: signedIn } : { signedIn: signedIn && who }),

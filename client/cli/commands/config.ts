@@ -45,14 +45,15 @@ const CHANGE = "change the settings";
 
 export async function run({ flags, args, command }: CommandCall) {
   const [way = "list", ...words] = args;
-  const misuse = usageError(
-    "Cannot use config like this: a word or a flag is unknown, missing or too many. " +
-      `Give it as config ${command.args}.`,
-  );
+  const misuse = () =>
+    usageError(
+      "Cannot use config like this: a word or a flag is unknown, missing or too many. " +
+        `Give it as config ${command.args}.`,
+    );
   if (way === "set" || way === "unset") {
     const pairs = way === "set" ? pairsOf(words) : words.map((word): Pair => [word, ""]);
     const isKept = flags.keys().every((flag) => CHANGE_FLAGS.includes(flag)); // any other one is not
-    if (!isKept || pairs.at(-1)?.[1] === undefined) throw misuse;
+    if (!isKept || pairs.at(-1)?.[1] === undefined) throw misuse();
     const { path, names, absent } = await change(flags, way, pairs);
     const profile = flags.text("profile");
     const place = profile === undefined ? path : `the profile ${profile} of ${path}`;
@@ -70,7 +71,7 @@ export async function run({ flags, args, command }: CommandCall) {
     return;
   }
   if (way === "discover" && words.length === 1) await keepApi(flags, words[0]!, CHANGE);
-  else if (way !== "list" || words.length > 0) throw misuse;
+  else if (way !== "list" || words.length > 0) throw misuse();
   await list(flags, command);
 }
 
@@ -92,14 +93,14 @@ async function list(flags: FlagValues, { action }: Command) {
   const applies = profile === undefined ? "" : `profile ${profile} applies; `;
   const names = profiles.length === 0 ? "" : ` (${applies}profiles: ${profiles.join(", ")})`;
   const shownRows = rows.map(({ name, value, source }) => [name, shownValue(value), source]);
-  // A secret without an issuer is an API key.
-  const lacksSignIn = state === "absent" ||
-    rows.every((row) => row.name !== "issuer" && row.value !== undefined);
+  // A secret, whose value is not shown, is an API key where there is no issuer.
+  const hasSignIn = rows.some(({ name, value }) => name === "issuer" || value === undefined);
+  const isToKeep = path !== undefined && (state === "absent" || !hasSignIn);
   const text = [
     columns([["settings file", place + names]]),
     reason === undefined ? "\n" : `${reason}\n\n`,
     rows.length === 0 ? "Nothing is set.\n" : columns(shownRows),
-    path !== undefined && lacksSignIn ? `\nTo keep settings, run: ${keepLine(rows, flags)}\n` : "",
+    isToKeep ? `\nTo keep settings, run: ${keepLine(rows, flags)}\n` : "",
   ].join("");
   const settings = Object.fromEntries(rows.map(({ name, ...row }) => [name, row]));
   printResult(flags, { file: { ...file, reason }, settings }, text);
@@ -305,7 +306,7 @@ function placeOfFile(flags: FlagValues) {
 }
 
 /** The file as it stands, with keys that are not known, too. */
-function readDocument(path: string): Record<string, unknown> {
+function readDocument(path: string) {
   let text = "{}";
   try {
     text = readText(path);
