@@ -288,7 +288,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     );
   }
 
-  #marksAt(address: string): StoreMarks {
+  #marksAt(address: string) {
     return new StoreMarks(`${this.#locks.base}.${shortHash(address)}`, this.#program.timeoutMs);
   }
 

@@ -313,6 +313,6 @@ function assertPassphrase(text: unknown): asserts text is string {
   });
 }
 
-export function keyOptionError(reason: string, remedy: string): CredentialsBackendError {
+export function keyOptionError(reason: string, remedy: string) {
   return new CredentialsBackendError("invalid_options", { action: ACTION, reason, remedy });
 }

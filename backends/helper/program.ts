@@ -81,7 +81,7 @@ function assertTrustedPath(program: string, env: Program["env"] = {}) {
   });
 }
 
-function startProgram({ program, args, env }: Program, action: string): Deno.ChildProcess {
+function startProgram({ program, args, env }: Program, action: string) {
   const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
   try {
     return new Deno.Command(program, { args: [...args, action], env, ...pipes }).spawn();

@@ -79,7 +79,7 @@ export class VaultClient {
     action: string,
     reason: string,
     remedy: string,
-  ): CredentialsBackendError {
+  ) {
     return new CredentialsBackendError(code, { action: `${action} ${this.place}`, reason, remedy });
   }
 
@@ -103,7 +103,7 @@ export class VaultClient {
     this.#http?.close();
   }
 
-  #trust(path: string): Deno.HttpClient {
+  #trust(path: string) {
     const pem = this.read(path, "use", "a certificate", 0o022); // no secret: others may read it
     try {
       // Deno ignores other formats, such as DER. The server's certificate would be blamed then.

@@ -180,7 +180,7 @@ export function checkVaultOptions(options: VaultCredentialsBackendOptions) {
 }
 
 /** The address as a URL without a slash at its end. */
-function parseVaultAddress(name: string, address: string): URL {
+function parseVaultAddress(name: string, address: string) {
   const url = parsePlainUrl(address);
   if (url === null) {
     throw invalid(

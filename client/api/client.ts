@@ -66,7 +66,7 @@ export class ApiClient {
   }
 
   /** See `Session.fetch`. */
-  async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+  async fetch(input: string | URL | Request, init?: RequestInit) {
     return await this.#exchange(this.#request(input, init));
   }
 
@@ -186,7 +186,7 @@ export class ApiClient {
    * Reads a caller's URL once into a plain one, and checks that it has the API's origin. The caller's
    * object may change later, or show one address and send another.
    */
-  resolve(input: string | URL, method?: string): URL {
+  resolve(input: string | URL, method?: string) {
     const base = this.#base;
     const text = String(input);
     const url = URL.parse(text, base);

@@ -36,7 +36,7 @@ export class ApiTransport {
   }
 
   /** Gives the answer when it begins. The time limit does not cover its body. */
-  async send(request: ApiRequest, credentials: ApiCredentials): Promise<Response> {
+  async send(request: ApiRequest, credentials: ApiCredentials) {
     const hop = { ...request, init: withHeaders(request.init, credentials.headers) };
     return await this.#within(hop, (signal) => this.#follow(hop, credentials, signal));
   }

@@ -51,7 +51,7 @@ export class CliError extends Error {
 }
 
 /** A command line that cannot be used. */
-export function usageError(message: string): CliError {
+export function usageError(message: string) {
   return new CliError(message, "usage", 2);
 }
 

@@ -45,7 +45,7 @@ export function refusalError(
   refusal: Refusal,
   advice: RefusalAdvice,
   retryAfter: string | null = null,
-): ValidMindAuthError {
+) {
   return new ValidMindAuthError("provider_refused", {
     action: `${action} at ${issuer}`,
     reason: `the provider answered ${answerOf(refusal)}`,
@@ -69,7 +69,7 @@ export function invalidProvider(
   action: string,
   reason: string,
   remedy = `Check the issuer, then ${ASK}`,
-): ValidMindAuthError {
+) {
   return new ValidMindAuthError("provider_invalid", { action, reason, remedy });
 }
 

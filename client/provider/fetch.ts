@@ -112,7 +112,7 @@ const FORM = "application/x-www-form-urlencoded";
  */
 export function providerFetch(endpoint: Endpoint, runtime: Runtime) {
   const { secrets } = runtime;
-  return async (url: string, init: RequestInit): Promise<Response> => {
+  return async (url: string, init: RequestInit) => {
     secureUrl(url, "it", `use the provider's ${endpoint.name} endpoint`);
     const { at, hasProof, sent } = readRequest(endpoint, init);
     remember(secrets, sent);

@@ -56,7 +56,7 @@ export function openRedirectListener(setting: RedirectSetting) {
 }
 
 /** Binds the first port of the setting that is free. */
-function listenAtFirst(setting: RedirectSetting): Deno.TcpListener[] {
+function listenAtFirst(setting: RedirectSetting) {
   let fault: unknown;
   for (const port of setting.ports) {
     try {

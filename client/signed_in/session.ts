@@ -111,7 +111,7 @@ export class SignedInSession implements Session {
     return headers;
   }
 
-  async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+  async fetch(input: string | URL | Request, init?: RequestInit) {
     return await (await this.#loadApi()).fetch(input, init);
   }
 
@@ -191,12 +191,12 @@ export class SignedInSession implements Session {
   }
 
   /** The URL that headers are for: one of the API, or any secure one without an API. */
-  async #targetOf(url: string | URL): Promise<URL> {
+  async #targetOf(url: string | URL) {
     if (this.apiHost !== undefined) return (await this.#loadApi()).resolve(url);
     return secureUrl(String(url), "the URL", "give headers");
   }
 
-  async #loadApi(): Promise<ApiClient> {
+  async #loadApi() {
     const { ApiClient } = await import("../api/client.ts");
     const { asksAgain } = this.#options;
     return this.#api ??= new ApiClient({

@@ -117,7 +117,7 @@ async function checkStore(target: SignInTarget) {
   return `a test entry was written to ${describeBackend(target.backend)}, read and removed`;
 }
 
-function storeOf({ backend, identity }: SignInTarget): CredentialStore {
+function storeOf({ backend, identity }: SignInTarget) {
   const { issuer, clientId, audience } = identity;
   return new CredentialStore(backend, credentialKey(issuer, clientId, audience, identity));
 }

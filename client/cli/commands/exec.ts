@@ -52,7 +52,7 @@ function start(program: string, options: Deno.CommandOptions) {
   }
 }
 
-function notStarted(program: string, reason: string, exit: number): CliError {
+function notStarted(program: string, reason: string, exit: number) {
   const message = `Cannot run ${program}: ${reason}. Check PATH, and the program's name and mode.`;
   return new CliError(message, "program_failed", exit);
 }
