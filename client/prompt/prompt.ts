@@ -36,9 +36,9 @@ export interface PageAnswer {
   /** The address without its parameters. */
   redirectUri: string;
   /** The address to open in a browser of this computer: others can read it, and it leads to the page. */
-  startUrl?: string;
+  startUrl: string;
   /** Takes an address. Gives the reason where it is of no use. */
-  submit?: (address: string) => string | undefined;
+  submit: (address: string) => string | undefined;
   /** The way for an address where the page is shown, in lines. */
   handIn?: readonly string[];
 }
