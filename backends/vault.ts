@@ -295,8 +295,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     version: number | undefined,
     use: SecretUse,
   ): Promise<Row | undefined> {
-    const options = version === undefined ? {} : { cas: version };
-    const body = { options, data: { key, entry: text, holder } };
+    const body = { options: { cas: version }, data: { key, entry: text, holder } };
     // Also where the engine demands a check-and-set of everybody.
     const isRefused = ({ status, body }: VaultAnswer) =>
       status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));

@@ -269,8 +269,8 @@ async function importKey(data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined,
  * of another kind.
  */
 function candidates(der: Uint8Array | undefined, offered: readonly string[] = ["RS256"]) {
-  const ofRsa = ["RS256", ...offered].find((alg) => RSA.includes(alg) && offered.includes(alg));
-  const rsa = ofRsa ?? "RS256";
+  const isOffered = (alg: string) => RSA.includes(alg) && offered.includes(alg);
+  const rsa = ["RS256", ...offered].find(isOffered) ?? "RS256";
   if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa];
   const edwards = ["EdDSA", "Ed25519"].find((alg) => offered.includes(alg)) ?? "EdDSA";
   return [rsa, ...Object.keys(CURVES), edwards];

@@ -52,8 +52,8 @@ export async function run({ flags, args, command }: CommandCall) {
     );
   if (way === "set" || way === "unset") {
     const pairs = way === "set" ? pairsOf(words) : words.map((word): Pair => [word, ""]);
-    const isKept = flags.keys().every((flag) => CHANGE_FLAGS.includes(flag)); // any other one is not
-    if (!isKept || pairs.at(-1)?.[1] === undefined) throw misuse();
+    const isTaken = flags.keys().every((flag) => CHANGE_FLAGS.includes(flag)); // any other one is not
+    if (!isTaken || pairs.at(-1)?.[1] === undefined) throw misuse();
     const { path, names, absent } = await change(flags, way, pairs);
     const profile = flags.text("profile");
     const place = profile === undefined ? path : `the profile ${profile} of ${path}`;
