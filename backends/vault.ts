@@ -37,7 +37,7 @@
  * @module
  */
 import { hashOf } from "./common/bytes.ts";
-import { parseObject } from "./common/json.ts";
+import { objectIn, parseObject } from "./common/json.ts";
 import { PROVES } from "./common/marks.ts";
 import { Once, SYSTEM_TIMER, type Timer } from "./common/promises.ts";
 import { assertRuntime } from "./common/runtime.ts";
@@ -284,7 +284,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     const version = versionOf(answer);
     const none = { version, key, text: "", holder: "" };
     if (answer.status !== 200) return none;
-    const row = rowIn(version, (answer.data.data ?? {}) as Record<string, unknown>);
+    const row = rowIn(version, objectIn(answer.data.data));
     if (row !== undefined && (row.text === "" || await hashOf(row.key) === name)) return row;
     return { ...none, isForeign: true };
   }

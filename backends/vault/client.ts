@@ -1,7 +1,7 @@
 import { connectionFault, isLasting, UNTRUSTED } from "../common/connection_fault.ts";
 import { isLoopback, netHost } from "../common/host.ts";
 import { parseRetryAfter, readText } from "../common/http_answer.ts";
-import { isObject, parseObject } from "../common/json.ts";
+import { objectIn, parseObject } from "../common/json.ts";
 import { assertNet, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
@@ -173,8 +173,7 @@ export class VaultClient {
     const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
     if (trouble !== undefined) return { ...trouble, retryAfterMs };
     if (body === undefined && text !== "") return otherServer(`with status ${status}`);
-    const data = isObject(body?.data) ? body.data : {};
-    return { status, body: body ?? {}, data, words };
+    return { status, body: body ?? {}, data: objectIn(body?.data), words };
   }
 }
 

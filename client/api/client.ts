@@ -1,5 +1,5 @@
 import { parseRetryAfter } from "../../backends/common/http_answer.ts";
-import { isObject } from "../../backends/common/json.ts";
+import { objectIn } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
 import { type ApiDemand, ApiError, codeOf, invalidOptions, ValidMindAuthError } from "../errors.ts";
@@ -328,15 +328,11 @@ function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefine
 
 /** Reads the API's answer to a ping. Absent and malformed parts are empty. */
 export function readClientInfo(answer: unknown): ClientInfo {
-  const { model, feature_flags, documentation_template, document_type } = object(answer);
+  const { model, feature_flags, documentation_template, document_type } = objectIn(answer);
   return {
-    model: object(model),
-    featureFlags: object(feature_flags),
-    documentationTemplate: object(documentation_template),
+    model: objectIn(model),
+    featureFlags: objectIn(feature_flags),
+    documentationTemplate: objectIn(documentation_template),
     documentType: typeof document_type === "string" ? document_type : "model_documentation",
   };
-}
-
-function object(value: unknown) {
-  return isObject(value) ? value : {};
 }

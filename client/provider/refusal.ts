@@ -1,4 +1,4 @@
-import { isObject, type Json } from "../../backends/common/json.ts";
+import { type Json, objectIn } from "../../backends/common/json.ts";
 import { redact } from "../../backends/common/redaction.ts";
 import type { RefusalKind } from "../errors.ts";
 
@@ -132,7 +132,7 @@ function codeName(code: string, secrets: Iterable<string>) {
 
 /** The error in any provider's form: OAuth, Okta, PingOne, Google, AWS. */
 function readWords(json: Json): RefusalWords {
-  const inner = isObject(json.error) ? json.error : {};
+  const inner = objectIn(json.error);
   const { error_code, errorCode, code, __type, errorSummary, message } = json;
   return {
     code: firstText(json.error, error_code, errorCode, code, inner.status, __type),
