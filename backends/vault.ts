@@ -362,7 +362,7 @@ function isAbsent({ status, body }: VaultAnswer) {
 }
 
 function versionOf({ data }: VaultAnswer) {
-  return Number((data.metadata as { version?: unknown } | undefined)?.version ?? 0);
+  return Number(objectIn(data.metadata).version ?? 0);
 }
 
 /** The parts of a secret; `undefined` for one of another program. */

@@ -21,7 +21,7 @@ export async function serve(
   }
   const isStore = action === "store";
   const account = isStore ? parseObject(input) : { ServerURL: input.trim() };
-  const { ServerURL, Secret } = account ?? {} as Record<string, unknown>;
+  const { ServerURL, Secret } = Object(account);
   if (typeof ServerURL !== "string" || !ServerURL.startsWith(ADDRESS)) {
     throw invalid(`ServerURL does not begin with ${ADDRESS}`, "Give such an address.");
   }

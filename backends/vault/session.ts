@@ -154,7 +154,7 @@ export class VaultSession {
   }
 
   #heldOf({ status, body }: VaultAnswer): Held | undefined {
-    const { client_token: token, lease_duration } = (body.auth ?? {}) as Record<string, unknown>;
+    const { client_token: token, lease_duration } = Object(body.auth);
     if (status !== 200 || typeof token !== "string" || token === "") return undefined;
     return this.#hold(token, Number(lease_duration) * 1000 || 0);
   }
