@@ -217,7 +217,7 @@ async function byKey(
   const der = decodePem(text);
   const { key_ops: _, use: _1, ext: _2, alg: stated, ...parts } = jwk ?? {};
   const offered = server.token_endpoint_auth_signing_alg_values_supported;
-  const data = (jwk && parts as JsonWebKey) ?? der;
+  const data = (jwk && parts) ?? der;
   const algorithms = typeof stated === "string" ? [stated] : candidates(der, offered);
   for (const alg of algorithms) {
     const key = await importKey(data, alg);

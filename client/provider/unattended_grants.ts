@@ -55,7 +55,7 @@ function senderOf(
     oauth.genericTokenEndpointRequest(server, client, auth, grant, {
       ...parameters,
       ...(scope !== "" && { scope }),
-      ...additionalParameters as Record<string, string>,
+      ...additionalParameters,
     }, options);
 }
 

@@ -27,7 +27,6 @@ import { CONFIG_VARIABLE, lackOfSettings, settingsPath } from "../../options/set
 import { preflight } from "../../permissions/preflight.ts";
 import type { PermissionNeed } from "../../format_permissions.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
-import type { InitOptions } from "../../session_options.ts";
 import { type Command, type CommandCall, PROGRAM, usageError } from "../command.ts";
 import { CHANGE_FLAGS, FlagValues } from "../flags.ts";
 import { columns, note, printResult, toJsonText } from "../output.ts";
@@ -335,7 +334,7 @@ function profileOf(
 function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>) {
   const own = { issuer: "https://login.example.com", clientId: "my-client", model: "cl123" };
   const api = { apiHost: "https://api.example.com/", listen: "127.0.0.1:8765" };
-  const options = { ...own, ...api, ...values } as InitOptions;
+  const options = { ...own, ...api, ...values };
   resolveOptions(options, CHANGE, true);
   checkBrowserOptions(options, CHANGE);
   if (backend !== undefined) parseBackendSpec(`${backend}`, "backend");
