@@ -205,7 +205,7 @@ function passphraseKey(read: () => string): KeySource {
   };
   return {
     permissions: () => [],
-    current: async () => await derive(current ??= newDerivation()),
+    current: () => derive(current ??= newDerivation()),
     keyFor: async ({ key_id, pbkdf2 }) => {
       const own = pbkdf2 && await derive(pbkdf2);
       if (own?.id === key_id) current ??= pbkdf2;

@@ -12,7 +12,6 @@ import type { PermissionNeed } from "../format_permissions.ts";
 import {
   isOfIdentity,
   OPTION_NAMES,
-  type OptionName,
   type OptionRow,
   optionRow,
   type SettingName,
@@ -170,8 +169,8 @@ export async function findTarget(
   const isWanted = (row: OptionRow) => isOfIdentity(row) || row.group === "api_key";
   const options = origin.complete(given, action, isWanted);
   const identity = resolveIdentity(options, action, places);
-  const hosts: OptionName[] = ["apiUrl", "apiHost"];
-  if (isApi && !hosts.some((name) => origin.find(name))) throw apiHostMissing(action, places);
+  const host = origin.find("apiUrl") ?? origin.find("apiHost");
+  if (isApi && host === undefined) throw apiHostMissing(action, places);
   if (identity.kind === "api_key") return undefined;
   const { backend } = await chooseBackend(flags, action, variables, "backend", places);
   return { identity, backend, settings: places.settings };
