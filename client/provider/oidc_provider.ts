@@ -55,7 +55,7 @@ export class OidcProvider {
     }, advice);
   }
 
-  /** Sends requests in the way of proof that has served last; where the provider refuses it, in the other one. */
+  /** Sends requests in the way of proof that served last; after its refusal, in the other way. */
   async #proveIn<T>(server: oauth.AuthorizationServer, send: (isTurned: boolean) => Promise<T>) {
     const isTurned = this.#isTurned; // before another request has turned it
     try {
