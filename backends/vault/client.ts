@@ -1,7 +1,7 @@
 import { connectionFault, isLasting, UNTRUSTED } from "../common/connection_fault.ts";
 import { isLoopback, netHost } from "../common/host.ts";
 import { parseRetryAfter, readText } from "../common/http_answer.ts";
-import { isObject, parseObject } from "../common/json.ts";
+import { objectIn, parseObject } from "../common/json.ts";
 import { assertNet, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
@@ -79,12 +79,12 @@ export class VaultClient {
     action: string,
     reason: string,
     remedy: string,
-  ): CredentialsBackendError {
+  ) {
     return new CredentialsBackendError(code, { action: `${action} ${this.place}`, reason, remedy });
   }
 
   /** The text of a file that the connection or the login needs. */
-  read(path: string, action: string, what: string, forbiddenMode: number): string {
+  read(path: string, action: string, what: string, forbiddenMode: number) {
     return readPrivateFile(path, {
       what,
       forbiddenMode,
@@ -99,11 +99,11 @@ export class VaultClient {
     });
   }
 
-  close(): void {
+  close() {
     this.#http?.close();
   }
 
-  #trust(path: string): Deno.HttpClient {
+  #trust(path: string) {
     const pem = this.read(path, "use", "a certificate", 0o022); // no secret: others may read it
     try {
       // Deno ignores other formats, such as DER. The server's certificate would be blamed then.
@@ -173,8 +173,7 @@ export class VaultClient {
     const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
     if (trouble !== undefined) return { ...trouble, retryAfterMs };
     if (body === undefined && text !== "") return otherServer(`with status ${status}`);
-    const data = isObject(body?.data) ? body.data : {};
-    return { status, body: body ?? {}, data, words };
+    return { status, body: body ?? {}, data: objectIn(body?.data), words };
   }
 }
 
@@ -197,7 +196,7 @@ export interface VaultAnswer {
   readonly words: string;
 }
 
-export function encodePath(path: string): string {
+export function encodePath(path: string) {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 

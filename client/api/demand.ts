@@ -34,7 +34,7 @@ export function parametersOf({ acrValues, maxAge, claims, scope }: ApiDemand) {
 }
 
 /** Scopes, each once. */
-export function joinScopes(...scopes: readonly unknown[]): string {
+export function joinScopes(...scopes: readonly unknown[]) {
   return [...new Set(scopes.join(" ").split(" "))].filter(Boolean).join(" ");
 }
 
