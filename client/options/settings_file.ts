@@ -169,9 +169,11 @@ function filesFrom(folder: string, store: unknown, value: unknown): unknown {
   return Object.fromEntries(members);
 }
 
-/** A path from a folder, where it is relative. A variable has its own, and `:memory:` is no file. */
+/** A path from a folder, where it is relative. A variable has its own, `:memory:` is no file, and stores refuse `~/`. */
 function fromFolder(folder: string, path: string) {
-  return isAbsolute(path) || /^\$\{|^:memory:$/.test(path) ? path : join(folder, path);
+  return isAbsolute(path) || /^(\$\{|~[/\\]|file:|%)|^:memory:$/.test(path)
+    ? path
+    : join(folder, path);
 }
 
 function settingsError(path: string, reason: string, remedy: string, cause?: unknown) {
