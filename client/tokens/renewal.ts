@@ -170,7 +170,7 @@ export class TokenRenewal extends EntryRenewal {
           return new ValidMindAuthError("id_token_invalid", {
             action,
             reason: "the new ID token is of another person",
-            remedy: "Sign in as the person of the stored sign-in, or sign out first.",
+            remedy: "Sign in as the same person, or sign out first.",
           });
         }
         const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
