@@ -50,7 +50,7 @@ export function shortfallOf(
   askedAt: number,
 ): string | undefined {
   // A JWT of RFC 9068 has the same claims, where the ID token lacks one.
-  const claims = { ...readClaims(entry.access_token), ...readClaims(`${entry.id_token}`) };
+  const claims = { ...readClaims(entry.access_token), ...readClaims(entry.id_token) };
   const acr = printable(`${claims.acr ?? "missing"}`);
   if (acrValues && !acrValues.split(" ").includes(acr)) return `acr is ${acr}, not ${acrValues}`;
   // Clocks are read in whole seconds, and compared to five of them.

@@ -127,7 +127,7 @@ export class HeldTokens {
 
 /** The person of an entry, as its ID token names one. */
 export function subOf({ id_token }: OidcCredentials): unknown {
-  return readClaims(`${id_token}`)?.sub;
+  return readClaims(id_token)?.sub;
 }
 
 /** Whether a bearer has not ended. */
