@@ -62,9 +62,12 @@ export class CredentialStore extends StoredCredential {
    * written, it is kept in this process.
    */
   async replace(entry: OidcCredentials, replaced: OidcCredentials | undefined): Promise<boolean> {
+    const unstored = this.shared.unstored.get(this.key);
+    const own = [replaced, entry].map(grantOf);
+    // A sign-in came in between, and could not be stored yet.
+    if (unstored && !own.includes(grantOf(unstored.entry))) return false;
     // Also the states of an unstored entry, which it follows.
-    const earlier = this.shared.unstored.get(this.key)?.replaces ?? [];
-    const replaces = [grantOf(replaced), ...earlier];
+    const replaces = [grantOf(replaced), ...unstored?.replaces ?? []];
     const { signOuts } = this;
     try {
       const isStored = await this.#putOver(entry, replaces);

@@ -136,3 +136,29 @@ Deno.test("sign-in: a store that cannot be locked after the approval loses no to
     assertEquals([await later.accessToken(), backend.rows.get(world.key)], ["theirs", theirs]);
   }
 });
+
+test("failed write: a late refresh does not cost the sign-in that came meanwhile", async (world) => {
+  let isLocked = false;
+  const backend = Object.assign(new SpyBackend(), {
+    withLock: <T>(_: string, fn: () => Promise<T>) => isLocked ? Promise.reject(LOCKED) : fn(),
+  });
+  const options = { ...world.options, credentialsBackend: backend };
+  const session = await createSession(options);
+  const [asked, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  world.provider.script.token.push(async () => {
+    asked.resolve();
+    await late.promise;
+  });
+  const refresh = session.accessToken({ forceRefresh: true });
+  await asked.promise;
+  world.clock.onDelay = () => {
+    isLocked = true;
+  };
+  const scope = `${(await session.status()).scope} more`;
+  await rejectsWith("credentials_not_stored", () => createSession({ ...options, scope }));
+  isLocked = false;
+  late.resolve();
+  const token = await refresh;
+  const stored = backend.rows.get(world.key)!;
+  assertEquals([stored.access_token, stored.scope], [token, scope]);
+});
