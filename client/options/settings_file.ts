@@ -169,9 +169,12 @@ function filesFrom(folder: string, store: unknown, value: unknown): unknown {
   return Object.fromEntries(members);
 }
 
-/** A path from a folder, where it is relative. A variable has its own, `:memory:` is no file, and stores refuse `~/`. */
+/**
+ * A path from a folder, where it is relative. A variable has its own, and `:memory:` is no file. The store
+ * refuses one that only a shell or a browser would understand.
+ */
 function fromFolder(folder: string, path: string) {
-  return isAbsolute(path) || /^(\$\{|~[/\\]|file:|%)|^:memory:$/.test(path)
+  return isAbsolute(path) || /^(\$\{|~[/\\]|file:|%|:memory:$)/.test(path)
     ? path
     : join(folder, path);
 }

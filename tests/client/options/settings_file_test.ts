@@ -111,14 +111,6 @@ Deno.test("settings in code: a relative file of a store is beside the settings",
   }
 });
 
-Deno.test("settings in code: what looks like a whole path of a store is refused, and not joined", async () => {
-  for (const path of ["~/t.json", "file:///t.json", "%USERPROFILE%/t.json"]) {
-    await withSettings({ ...OIDC, ...sealed(path) }, async () => {
-      await rejectsWith("invalid_options", () => createSession(), "a plain path");
-    });
-  }
-});
-
 Deno.test("settings in code: a damaged file is an error; VM_AUTH_CONFIG turns it off", async () => {
   await withSettings('{"issuer": 5}', async (home) => {
     await rejectsWith("settings_invalid", () => createSession(OIDC), `${home}`, '"issuer"');
