@@ -42,17 +42,21 @@ export class CredentialStore extends StoredCredential {
 
   /**
    * Stores the entry of a new sign-in, whatever is stored. Under the lock, since a refresh may run. Where it
-   * cannot be written, it later replaces only the entry that was there at the approval. If that cannot be
-   * read, it replaces the one from before the sign-in. So a later sign-out or sign-in of another process wins.
+   * cannot be written, it later replaces only the entry that was there then. If that cannot be read, it
+   * replaces the one from before the sign-in. So a later sign-out or sign-in of another process wins.
    */
   async saveNew(entry: OidcCredentials, before: OidcCredentials | undefined): Promise<void> {
-    const atApproval = this.read().catch(() => before); // nothing waits for it while the write succeeds
+    const look = () => this.read().catch(() => before); // nothing waits for it while the write succeeds
+    let present = look();
     const { signOuts } = this;
     try {
-      await this.withLock(() => this.#put(entry).catch(() => this.#put(entry)));
+      await this.withLock(() => {
+        present = look(); // a refresh that had the lock may have stored its tokens
+        return this.#put(entry).catch(() => this.#put(entry));
+      });
       this.shared.unstored.delete(this.key);
     } catch (error) {
-      throw this.#keepUnstored(entry, [grantOf(await atApproval)], signOuts, error);
+      throw this.#keepUnstored(entry, [grantOf(await present)], signOuts, error);
     }
   }
 

@@ -137,28 +137,40 @@ Deno.test("sign-in: a store that cannot be locked after the approval loses no to
   }
 });
 
-test("failed write: a late refresh does not cost the sign-in that came meanwhile", async (world) => {
-  let isLocked = false;
-  const backend = Object.assign(new SpyBackend(), {
-    withLock: <T>(_: string, fn: () => Promise<T>) => isLocked ? Promise.reject(LOCKED) : fn(),
+for (const fault of [LOCKED, FULL]) {
+  test(`failed write: a late refresh does not cost the sign-in meanwhile: ${fault.code}`, async (world) => {
+    let isFaulty = false;
+    const backend = new SpyBackend();
+    const options = { ...world.options, credentialsBackend: backend };
+    const session = await createSession(options);
+    const scope = `${(await session.status()).scope} more`;
+    if (fault === LOCKED) {
+      Object.assign(backend, {
+        withLock: <T>(_: string, fn: () => Promise<T>) => isFaulty ? Promise.reject(LOCKED) : fn(),
+      });
+    }
+    const put = backend.put.bind(backend);
+    backend.put = async (key, entry) => {
+      if (isFaulty && entry.scope === scope) throw FULL;
+      await put(key, entry);
+    };
+    const [asked, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let refresh = Promise.resolve("");
+    world.clock.onDelay = async () => { // the store has its proof, and the person is about to approve
+      world.provider.script.token.push(async () => {
+        asked.resolve();
+        await late.promise;
+      });
+      refresh = session.accessToken({ forceRefresh: true });
+      await asked.promise;
+      isFaulty = true;
+      backend.before = () => late.resolve(); // the sign-in is about to be stored
+    };
+    await rejectsWith("credentials_not_stored", () => createSession({ ...options, scope }));
+    await refresh;
+    isFaulty = false;
+    const token = await session.accessToken({ forceRefresh: true });
+    const stored = backend.rows.get(world.key)!;
+    assertEquals([stored.access_token, stored.scope], [token, scope]);
   });
-  const options = { ...world.options, credentialsBackend: backend };
-  const session = await createSession(options);
-  const [asked, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  world.provider.script.token.push(async () => {
-    asked.resolve();
-    await late.promise;
-  });
-  const refresh = session.accessToken({ forceRefresh: true });
-  await asked.promise;
-  world.clock.onDelay = () => {
-    isLocked = true;
-  };
-  const scope = `${(await session.status()).scope} more`;
-  await rejectsWith("credentials_not_stored", () => createSession({ ...options, scope }));
-  isLocked = false;
-  late.resolve();
-  const token = await refresh;
-  const stored = backend.rows.get(world.key)!;
-  assertEquals([stored.access_token, stored.scope], [token, scope]);
-});
+}
