@@ -148,7 +148,7 @@ export interface Unstored {
    * The grants that it may replace: that before it, and those of earlier unstored entries, whose write may
    * have been done without an answer.
    */
-  replaces: readonly Grant[];
+  readonly replaces: Grant[];
 }
 
 /** A refresh or a sign-in that is under way. */

@@ -9,7 +9,7 @@ import type {
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { type Grant, StoredCredential } from "./session_tokens.ts";
+import { type Grant, StoredCredential, type Unstored } from "./session_tokens.ts";
 
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
@@ -75,11 +75,20 @@ export class CredentialStore extends StoredCredential {
     const { signOuts } = this;
     try {
       const isStored = await this.#putOver(entry, replaces);
-      if (isStored) this.shared.unstored.delete(this.key);
+      if (isStored && !this.#yields(entry, unstored)) this.shared.unstored.delete(this.key);
       return isStored;
     } catch (error) {
+      if (this.#yields(entry, unstored)) return false;
       throw this.#keepUnstored(entry, replaces, signOuts, error);
     }
+  }
+
+  /** Whether another entry is kept than at the begin of a write. It may replace what was written. */
+  #yields(entry: OidcCredentials, unstored: Unstored | undefined) {
+    const kept = this.shared.unstored.get(this.key);
+    if (kept === unstored) return false;
+    kept?.replaces.push(grantOf(entry));
+    return true;
   }
 
   /** Signs out: removes the entry, and ends the sessions of this process that use it. */
@@ -175,7 +184,7 @@ export class CredentialStore extends StoredCredential {
    */
   #keepUnstored(
     entry: OidcCredentials,
-    replaces: readonly Grant[],
+    replaces: Grant[],
     signOuts: number,
     error: unknown,
   ) {
