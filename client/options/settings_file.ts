@@ -163,7 +163,8 @@ function filesFrom(folder: string, store: unknown, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => filesFrom(folder, store, item));
   if (!isObject(value)) return value;
   const members = Object.entries(value).map(([name, item]) => {
-    const isFile = /^file$|File$/.test(name) || name === "path" && store !== "vault";
+    const isFile = /^(file|lockFolder|caCert)$|File$/.test(name) ||
+      name === "path" && store !== "vault";
     if (isFile && typeof item === "string") return [name, fromFolder(folder, item)];
     return [name, filesFrom(folder, name === "options" ? value.name : store, item)];
   });
