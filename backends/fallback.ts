@@ -268,7 +268,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   async #first<T>(
     run: (store: OidcCredentialsBackend) => MaybePromise<T | undefined>,
     key?: string,
-  ): Promise<T | undefined> {
+  ) {
     const stores = this.#usable(key);
     const away = new Map<OidcCredentialsBackend, CredentialsBackendErrorCode>();
     let found: T | undefined;
@@ -289,14 +289,16 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         remedy: "Repair one, or add another one to the list.",
       });
     }
-    // Another call may have passed over one of them meanwhile, and told it.
-    const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
-    for (const [store] of fresh) this.#chosen.set(store, false);
-    if (fresh.length > 0) {
-      const passed = placesOf(fresh);
-      warnOnStderr(`${passed} is passed over: this process uses ${this.location}.`);
-    }
+    this.#passOver(away);
     return found;
+  }
+
+  /** Uses these stores no more, and tells of each once: another call may have done so meanwhile. */
+  #passOver(away: ReadonlyMap<OidcCredentialsBackend, CredentialsBackendErrorCode>) {
+    const fresh = [...away].filter(([store]) => !this.#chosen.has(store));
+    if (fresh.length === 0) return;
+    for (const [store] of fresh) this.#chosen.set(store, false);
+    warnOnStderr(`${placesOf(fresh)} is passed over: this process uses ${this.location}.`);
   }
 
   /** The entry with its store; without an entry the store of a new one. */

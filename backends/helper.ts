@@ -274,7 +274,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     return [...needs, ...this.#locks.needs];
   }
 
-  async #addresses(): Promise<string[]> {
+  async #addresses() {
     const text = (await this.#look("list", "")).stdout.trim();
     const accounts = text === "null" ? {} : parseObject(text); // Go's empty map
     if (accounts !== undefined) {
@@ -288,7 +288,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     );
   }
 
-  #marksAt(address: string): StoreMarks {
+  #marksAt(address: string) {
     return new StoreMarks(`${this.#locks.base}.${shortHash(address)}`, this.#program.timeoutMs);
   }
 

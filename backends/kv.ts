@@ -212,7 +212,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     throw corruptEntry(action, `the entry for "${printable(key)}" is damaged`);
   }
 
-  async #run<T>(action: string, operation: (kv: Deno.Kv) => Promise<T | undefined>): Promise<T> {
+  async #run<T>(action: string, operation: (kv: Deno.Kv) => Promise<T | undefined>) {
     return await (await this.#open()).run(action, operation);
   }
 

@@ -37,7 +37,7 @@
  * @module
  */
 import { hashOf } from "./common/bytes.ts";
-import { parseObject } from "./common/json.ts";
+import { objectIn, parseObject } from "./common/json.ts";
 import { PROVES } from "./common/marks.ts";
 import { Once, SYSTEM_TIMER, type Timer } from "./common/promises.ts";
 import { assertRuntime } from "./common/runtime.ts";
@@ -284,7 +284,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     const version = versionOf(answer);
     const none = { version, key, text: "", holder: "" };
     if (answer.status !== 200) return none;
-    const row = rowIn(version, (answer.data.data ?? {}) as Record<string, unknown>);
+    const row = rowIn(version, objectIn(answer.data.data));
     if (row !== undefined && (row.text === "" || await hashOf(row.key) === name)) return row;
     return { ...none, isForeign: true };
   }
@@ -295,8 +295,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     version: number | undefined,
     use: SecretUse,
   ): Promise<Row | undefined> {
-    const options = version === undefined ? {} : { cas: version };
-    const body = { options, data: { key, entry: text, holder } };
+    const body = { options: { cas: version }, data: { key, entry: text, holder } };
     // Also where the engine demands a check-and-set of everybody.
     const isRefused = ({ status, body }: VaultAnswer) =>
       status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));
@@ -328,7 +327,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     await this.#keepOneVersion(name, DELETE);
   }
 
-  async #names(use: SecretUse): Promise<string[]> {
+  async #names(use: SecretUse) {
     const isKnown = (answer: VaultAnswer) => isAbsent(answer) || Array.isArray(answer.data.keys);
     // As a parameter: a proxy may not know the method LIST.
     const { data } = await this.#ask(use, "GET", this.#path("metadata", "?list=true"), isKnown);
@@ -363,7 +362,7 @@ function isAbsent({ status, body }: VaultAnswer) {
 }
 
 function versionOf({ data }: VaultAnswer) {
-  return Number((data.metadata as { version?: unknown } | undefined)?.version ?? 0);
+  return Number(objectIn(data.metadata).version ?? 0);
 }
 
 /** The parts of a secret; `undefined` for one of another program. */
@@ -374,6 +373,6 @@ function rowIn(version: number, data: Record<string, unknown>): Row | undefined 
   return { version, key, text, holder: String(holder) };
 }
 
-function entryIn({ text }: Row): OidcCredentials | undefined {
-  return text === "" ? undefined : parseObject(text) as unknown as OidcCredentials;
+function entryIn({ text }: Row) {
+  return parseObject(text) as OidcCredentials | undefined;
 }

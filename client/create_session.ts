@@ -136,7 +136,7 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
   const check = permissionCheck(action, options, backend);
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
-  const needs = () => list ??= startNeeds(asked, call, resolved, backend);
+  const needs = () => list ??= startNeeds(asked, call, resolved, backend, places);
   const allNeeds = async () => [...needs(), ...(await loadPreflight()).browserNeeds(options)];
   return { asked, options, resolved, backend, needs, allNeeds, check };
 }

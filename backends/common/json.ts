@@ -19,6 +19,11 @@ export function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** A value of JSON where it is an object; else an empty one. */
+export function objectIn(value: unknown): Json {
+  return isObject(value) ? value : {};
+}
+
 /** Whether two values of JSON are the same, whatever the order of their members. */
 export function sameJson(one: unknown, other: unknown): boolean {
   return sorted(one) === sorted(other);

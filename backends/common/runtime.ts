@@ -67,7 +67,8 @@ function unsupported(parts: ErrorParts) {
 export function quoteArgument(argument: string): string {
   const plain = isWindows ? /^[\w\-./:=,@%+\\]+$/ : /^[\w\-./:=,@%+]+$/;
   if (plain.test(argument)) return argument;
-  return isWindows ? `"${argument.replaceAll('"', '\\"')}"` : quotePosix(argument);
+  // Both shells take two quotes for one. After `\\"` they would run the rest as commands.
+  return isWindows ? `"${argument.replaceAll('"', '""')}"` : quotePosix(argument);
 }
 
 /** An argument in the single quotes of a POSIX shell. */

@@ -190,24 +190,22 @@ function passphraseKey(read: () => string): KeySource {
   /** The derivation to write with: one of an entry, so that a later start derives one key. */
   let current: Derivation | undefined;
 
-  const derive = (derivation: Derivation): Promise<SealingKey> => {
+  const importSecret = async () => {
+    const text = read();
+    assertPassphrase(text);
+    // RFC 8265: one passphrase, however a keyboard composes its letters.
+    const bytes = new TextEncoder().encode(text.normalize("NFC"));
+    return await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
+  };
+  const derive = (derivation: Derivation) => {
     const name = `${derivation.iterations} ${derivation.salt}`;
     const key = derived.get(name) ?? new Once();
     derived.set(name, key);
-    return key.get(async () => {
-      const root = await secret.get(async () => {
-        const text = read();
-        assertPassphrase(text);
-        // RFC 8265: one passphrase, however a keyboard composes its letters.
-        const bytes = new TextEncoder().encode(text.normalize("NFC"));
-        return await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
-      });
-      return await derivedKey(root, derivation);
-    });
+    return key.get(async () => await derivedKey(await secret.get(importSecret), derivation));
   };
   return {
     permissions: () => [],
-    current: async () => await derive(current ??= newDerivation()),
+    current: () => derive(current ??= newDerivation()),
     keyFor: async ({ key_id, pbkdf2 }) => {
       const own = pbkdf2 && await derive(pbkdf2);
       if (own?.id === key_id) current ??= pbkdf2;
@@ -312,6 +310,6 @@ function assertPassphrase(text: unknown): asserts text is string {
   });
 }
 
-export function keyOptionError(reason: string, remedy: string): CredentialsBackendError {
+export function keyOptionError(reason: string, remedy: string) {
   return new CredentialsBackendError("invalid_options", { action: ACTION, reason, remedy });
 }

@@ -25,7 +25,7 @@ export class StoreMarks {
   }
 
   /** Stores a secret under a mark, which stays for a while where the program may not have ended. */
-  async during<T>(secret: string, store: () => Promise<T>): Promise<T> {
+  async during<T>(secret: string, store: () => Promise<T>) {
     const mark = await this.set(secret);
     try {
       return await store();
@@ -40,7 +40,7 @@ export class StoreMarks {
   }
 
   /** Sets a mark. Where that fails, such as without an inode, the secret is stored all the same. */
-  async set(secret: string): Promise<string> {
+  async set(secret: string) {
     const until = Math.round(Date.now() + this.#timeoutMs);
     const path = `${this.#base}.${until}.${await hashOf(secret)}.store`;
     try {
@@ -76,7 +76,7 @@ export class StoreMarks {
     program: string,
     look: () => Promise<string>,
     erase: () => Promise<void>,
-  ): Promise<void> {
+  ) {
     const late = this.read();
     if (late.length === 0) return await erase();
     const leftMs = Math.max(...late.map((one) => one.leftMs));

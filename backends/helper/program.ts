@@ -81,7 +81,7 @@ function assertTrustedPath(program: string, env: Program["env"] = {}) {
   });
 }
 
-function startProgram({ program, args, env }: Program, action: string): Deno.ChildProcess {
+function startProgram({ program, args, env }: Program, action: string) {
   const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
   try {
     return new Deno.Command(program, { args: [...args, action], env, ...pipes }).spawn();
@@ -119,7 +119,7 @@ async function readAll(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   program: string,
   late: AbortSignal,
-): Promise<string> {
+) {
   const text = await readText(new Response(stream), late, MAX_BYTES);
   if (text !== undefined) return text;
   throw new CredentialsBackendError("backend_corrupt", {

@@ -5,7 +5,7 @@ import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credential
 import type { Ended } from "./program.ts";
 
 /** Entries stand under this address, so that docker's own logins are never listed or erased. */
-export const ADDRESS = "https://validmind-auth.invalid/";
+const ADDRESS = "https://validmind-auth.invalid/";
 /** The one answer, with exit code 1, that means "there is no such entry". */
 export const NOT_FOUND = "credentials not found in native keychain";
 
@@ -14,14 +14,14 @@ export async function serve(
   backend: OidcCredentialsBackend,
   action: string | undefined,
   input: string,
-): Promise<string> {
+) {
   if (action === "list") {
     const addresses = await Promise.all((await keysOf(backend)).map(addressOf));
     return JSON.stringify(Object.fromEntries(addresses.map((one) => [one, "validmind-auth"])));
   }
   const isStore = action === "store";
   const account = isStore ? parseObject(input) : { ServerURL: input.trim() };
-  const { ServerURL, Secret } = account ?? {} as Record<string, unknown>;
+  const { ServerURL, Secret } = Object(account);
   if (typeof ServerURL !== "string" || !ServerURL.startsWith(ADDRESS)) {
     throw invalid(`ServerURL does not begin with ${ADDRESS}`, "Give such an address.");
   }
@@ -61,7 +61,7 @@ async function keyBehind(
   return undefined;
 }
 
-async function keysOf(backend: OidcCredentialsBackend): Promise<string[]> {
+async function keysOf(backend: OidcCredentialsBackend) {
   return await listKeys(backend, "Long keys need it. Implement list().");
 }
 
@@ -69,7 +69,7 @@ async function keysOf(backend: OidcCredentialsBackend): Promise<string[]> {
 const LONGEST_KEY = 100;
 
 /** The `ServerURL` of a key. */
-export async function addressOf(key: string): Promise<string> {
+export async function addressOf(key: string) {
   const bytes = new TextEncoder().encode(key);
   if (bytes.length <= LONGEST_KEY) return `${ADDRESS}${toName(bytes)}`;
   const hash = await crypto.subtle.digest("SHA-256", bytes);
@@ -127,6 +127,6 @@ export function rowIn(address: string, secret: unknown): Row | undefined {
 }
 
 /** Whether a helper says that there is no such entry. */
-export function isNotFound({ code, stdout }: Ended): boolean {
+export function isNotFound({ code, stdout }: Ended) {
   return code === 1 && stdout.trim() === NOT_FOUND;
 }

@@ -52,7 +52,7 @@ export class KvDatabase {
   }
 
   /** The result of an operation, which gives `undefined` where it is to be repeated. */
-  async run<T>(action: string, operation: (kv: Deno.Kv) => Promise<T | undefined>): Promise<T> {
+  async run<T>(action: string, operation: (kv: Deno.Kv) => Promise<T | undefined>) {
     try {
       const result = await whileBusy(action, this.#options, () => operation(this.#kv));
       this.#assertThere(action);
@@ -66,13 +66,13 @@ export class KvDatabase {
    * Runs `fn` under the key's lock. All who use a file are on one host, and the kernel keeps a lock for
    * a process that is stopped: nobody takes it over.
    */
-  async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
+  async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>) {
     if (this.#file === undefined) return await this.#queue.run(key, fn, options.signal);
     const limits = { ...options, timeoutMs: this.#options.lockTimeoutMs };
     return await withKeyLock(this.#file.path, key, fn, limits);
   }
 
-  close(): void {
+  close() {
     this.#kv.close();
   }
 
@@ -97,7 +97,7 @@ async function whileBusy<T>(
   action: string,
   { path, lockTimeoutMs }: KvDatabaseOptions,
   operation: () => Promise<T | undefined>,
-): Promise<T> {
+) {
   const limits = {
     withinMs: Math.max(lockTimeoutMs, 1000),
     over: (spent: string) =>

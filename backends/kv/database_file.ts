@@ -42,7 +42,7 @@ export function prepareDatabase(given: string): DatabaseFile {
   const path = resolveLink(given);
   refuse(ACTION, path, faultOfFolder(path));
   makeDatabase(path);
-  for (const ending of FILES) judgeFile(`${path}${ending}`);
+  judgeFiles(path);
   const info = Deno.lstatSync(path);
   refuse(ACTION, path, faultOfFolder(path, info.uid));
   return { path, info };
@@ -56,16 +56,18 @@ function makeDatabase(path: string) {
   }
 }
 
-function judgeFile(path: string) {
-  const info = lookIfPresent(path);
-  if (info === undefined) return; // another process that ends has SQLite remove its side files
-  refuse(ACTION, path, faultOfKind(info));
-  refuse(ACTION, path, faultOfOwner(path, info));
-  refuse(ACTION, path, faultOfMode(path, info, OPEN_TO_OTHERS));
+function judgeFiles(database: string) {
+  for (const path of FILES.map((ending) => database + ending)) {
+    const info = lookIfPresent(path);
+    if (info === undefined) continue; // another process that ends has SQLite remove its side files
+    refuse(ACTION, path, faultOfKind(info));
+    refuse(ACTION, path, faultOfOwner(path, info));
+    refuse(ACTION, path, faultOfMode(path, info, OPEN_TO_OTHERS));
+  }
 }
 
 /** Whether the disk of a database has no space for SQLite's own files. SQLite has several words for that. */
-export async function isDiskFull(path: string): Promise<boolean> {
+export async function isDiskFull(path: string) {
   try {
     const unused = `${path}.${crypto.randomUUID()}.tmp`;
     (await proveWrite(unused, SPACE_BYTES)).end();
@@ -79,12 +81,12 @@ export async function isDiskFull(path: string): Promise<boolean> {
  * Removes a database with all that is in it, which needs no space. Without a database, the files with such
  * names are another program's.
  */
-export function removeDatabase(given: string): void {
+export function removeDatabase(given: string) {
   try {
     const path = resolveLink(given);
     const info = lookIfPresent(path);
     if (info === undefined) return;
-    for (const ending of FILES) judgeFile(`${path}${ending}`);
+    judgeFiles(path);
     if (info.size > 0 && beginOf(path) !== HEADER) refuse("remove", path, NO_DATABASE);
     for (const ending of FILES.toReversed()) removeIfPresent(`${path}${ending}`);
     if (path !== given) makeDatabase(path); // a link to nothing would be an error from now on

@@ -67,7 +67,7 @@ export async function changeTogether(
 async function start(
   { module, exportName, options = {} }: SharedStore,
   ...keys: readonly string[]
-): Promise<Deno.ChildProcess> {
+) {
   const code = `
     import { ${exportName} as Store } from ${JSON.stringify(module)};
     import { work } from ${JSON.stringify(import.meta.url)};
@@ -106,7 +106,7 @@ export async function work(
   store: OidcCredentialsBackend,
   shared: string,
   own?: string,
-): Promise<void> {
+) {
   if (own === undefined) return await store.withLock!(shared, untilTold);
   await untilTold();
   for (let count = 0; count < CHANGES; count++) {

@@ -2,7 +2,7 @@ import { connectionFault, isLasting, UNTRUSTED } from "../common/connection_faul
 import { isLoopback, netHost } from "../common/host.ts";
 import { parseRetryAfter, readText } from "../common/http_answer.ts";
 import { WRITABLE_FOR_OTHERS } from "../common/judge_path.ts";
-import { isObject, parseObject } from "../common/json.ts";
+import { objectIn, parseObject } from "../common/json.ts";
 import { assertNet, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
@@ -79,12 +79,12 @@ export class VaultClient {
     action: string,
     reason: string,
     remedy: string,
-  ): CredentialsBackendError {
+  ) {
     return new CredentialsBackendError(code, { action: `${action} ${this.place}`, reason, remedy });
   }
 
   /** The text of a file that the connection or the login needs. */
-  read(path: string, action: string, what: string, forbiddenMode: number): string {
+  read(path: string, action: string, what: string, forbiddenMode: number) {
     return readPrivateFile(path, {
       what,
       forbiddenMode,
@@ -98,11 +98,11 @@ export class VaultClient {
     });
   }
 
-  close(): void {
+  close() {
     this.#http?.close();
   }
 
-  #trust(path: string): Deno.HttpClient {
+  #trust(path: string) {
     const pem = this.read(path, "use", "a certificate", WRITABLE_FOR_OTHERS); // no secret: others may read it
     try {
       // Deno ignores other formats, such as DER. The server's certificate would be blamed then.
@@ -172,8 +172,7 @@ export class VaultClient {
     const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
     if (trouble !== undefined) return { ...trouble, retryAfterMs };
     if (body === undefined && text !== "") return otherServer(`with status ${status}`);
-    const data = isObject(body?.data) ? body.data : {};
-    return { status, body: body ?? {}, data, words };
+    return { status, body: body ?? {}, data: objectIn(body?.data), words };
   }
 }
 
@@ -196,7 +195,7 @@ export interface VaultAnswer {
   readonly words: string;
 }
 
-export function encodePath(path: string): string {
+export function encodePath(path: string) {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 

@@ -44,7 +44,7 @@ export interface SecretEngine {
 }
 
 /** Refuses a secret of another program. */
-function assertOwn(name: string, { isForeign = false }: Row, action: string): void {
+function assertOwn(name: string, { isForeign = false }: Row, action: string) {
   if (isForeign) {
     throw corruptEntry(action, `the secret ${name} there was not written by this module`);
   }
@@ -126,7 +126,7 @@ export class LockedSecrets {
     key: string,
     fn: () => Promise<T>,
     options: WithLockOptions<T>,
-  ): Promise<T> {
+  ) {
     return await this.#queue.run(name, async () => {
       const seen = await this.#take(name, key, options);
       return seen === undefined ? await this.#hold(name, fn) : seen;
@@ -150,35 +150,39 @@ export class LockedSecrets {
     { key, text }: Pick<Row, "key" | "text">,
     isReplaced: ((row: Row) => boolean) | undefined,
     use: SecretUse,
-  ): Promise<boolean> {
+  ) {
     const held = this.#held.get(name);
     return await this.#inTurn(held, async () => {
       const isOurs = held !== undefined && !held.isLost;
       const known = isOurs ? held : heldOf(await this.#look(name, key, use));
       let isTried = false;
-      const judge = () => {
+      /** Whether it is stored; `undefined` where it is to be written. */
+      const outcome = () => {
         if (isTried && known.row.text === text) return true; // the answer to the write was lost
-        if (held?.isLost && isReplaced === undefined) {
-          throw this.#locked(
-            `${use.action} ${this.#options.place()}`,
-            "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
-              `over ${SILENT_MS / 1000} s`,
-            "Try again.",
-          );
-        }
-        return isReplaced?.(known.row) === false ? false : undefined;
+        if (held?.isLost && isReplaced === undefined) throw this.#lockLost(use);
+        if (isReplaced?.(known.row) === false) return false;
+        return undefined;
       };
       return await this.#repeat(use, async () => {
-        const verdict = judge();
-        if (verdict !== undefined) return verdict;
+        const early = outcome();
+        if (early !== undefined) return early;
         isTried = true;
-        return await this.#rewrite(name, known, { key, text }, use) || judge();
+        return await this.#rewrite(name, known, { key, text }, use) || outcome();
       });
     });
   }
 
+  #lockLost({ action }: SecretUse) {
+    return this.#locked(
+      `${action} ${this.#options.place()}`,
+      "the lock was lost: somebody signed out meanwhile, or this process did not reach the store for " +
+        `over ${SILENT_MS / 1000} s`,
+      "Try again.",
+    );
+  }
+
   /** Writes an empty entry over whatever is there, which ends its lock. Gives the new version. */
-  async empty(name: string, key: string, use: SecretUse): Promise<number> {
+  async empty(name: string, key: string, use: SecretUse) {
     const empty = { key, text: "", holder: "" };
     const held = this.#held.get(name);
     const write = async () => {
@@ -198,7 +202,7 @@ export class LockedSecrets {
     name: string,
     key: string,
     { signal, peek }: WithLockOptions<T>,
-  ): Promise<T | undefined> {
+  ) {
     const { place, timer, lockTimeoutMs } = this.#options;
     const use = { action: LOCK, signal };
     const over = () =>
@@ -244,7 +248,7 @@ export class LockedSecrets {
     return silentMs;
   }
 
-  async #hold<T>(name: string, fn: () => Promise<T>): Promise<T> {
+  async #hold<T>(name: string, fn: () => Promise<T>) {
     const held = this.#held.get(name)!;
     const signs = setInterval(() => void this.#showLife(name, held), SIGN_MS);
     try {
@@ -314,21 +318,17 @@ export class LockedSecrets {
     return isLate ? own.row : read;
   }
 
-  async #write(
-    name: string,
-    row: Fields,
-    version: number | undefined,
-    use: SecretUse,
-  ): Promise<Row | undefined> {
-    const [at, wall] = [this.#options.timer.now(), Date.now()];
-    const write = () => this.#options.engine.write(name, row, version, use);
+  async #write(...request: Parameters<SecretEngine["write"]>) {
+    const { engine, timer } = this.#options;
+    const [name] = request;
+    const [at, wall] = [timer.now(), Date.now()];
     // Refused by a node that is behind, it is done by the next one.
-    const written = await write() ?? await write();
-    if (written !== undefined) this.#own.set(name, { row: written, at, wall });
-    return written;
+    const row = await engine.write(...request) ?? await engine.write(...request);
+    if (row !== undefined) this.#own.set(name, { row, at, wall });
+    return row;
   }
 
-  async #repeat<T>(use: SecretUse, attempt: () => Promise<T | undefined>): Promise<T> {
+  async #repeat<T>(use: SecretUse, attempt: () => Promise<T | undefined>) {
     const { timer, place } = this.#options;
     const over = (spent: string) =>
       this.#locked(
@@ -340,7 +340,7 @@ export class LockedSecrets {
     return await repeat({ pauseMs: PAUSE_MS, withinMs: CHANGE_MS, timer, signal, over }, attempt);
   }
 
-  async #inTurn<T>(held: Held | undefined, run: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(held: Held | undefined, run: () => Promise<T>) {
     if (held === undefined) return await run();
     const result = held.turn.then(run);
     held.turn = result.catch(() => undefined);

@@ -170,7 +170,7 @@ const AUTH_TYPES: Record<VaultAuth["method"], OptionTypes> = {
 const ACTION = "use VaultCredentialsBackend";
 
 /** Checks all options, before any work. No value is shown: it may be a secret in the wrong place. */
-export function checkVaultOptions(options: VaultCredentialsBackendOptions): void {
+export function checkVaultOptions(options: VaultCredentialsBackendOptions) {
   checkOptions(ACTION, options, TYPES);
   const { path, address, auth, mount = "secret" } = options;
   checkVaultPath("path", path);
@@ -180,7 +180,7 @@ export function checkVaultOptions(options: VaultCredentialsBackendOptions): void
 }
 
 /** The address as a URL without a slash at its end. */
-function parseVaultAddress(name: string, address: string): URL {
+function parseVaultAddress(name: string, address: string) {
   const url = parsePlainUrl(address);
   if (url === null) {
     throw invalid(
@@ -243,7 +243,7 @@ export function vaultLoginFile(auth: VaultAuth): string | undefined {
 }
 
 /** The store in words, as far as the variable with the address can be read. */
-export function describeVault(options: VaultCredentialsBackendOptions): string {
+export function describeVault(options: VaultCredentialsBackendOptions) {
   const { mount = "secret", path } = options;
   const { address, namespace } = merged(options, readEnvIfGranted);
   const url = URL.parse(address ?? "");

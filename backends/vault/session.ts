@@ -7,6 +7,7 @@ import {
   vaultConnection,
   type VaultCredentialsBackendOptions,
   vaultLoginFile,
+  type VaultTokenAuth,
 } from "./options.ts";
 
 /** The shortest use of a token before it is renewed: most programs have ended by then. */
@@ -82,7 +83,7 @@ export class VaultSession {
    * Refuses a mount of another engine, or of version 1, which would answer as if nothing were stored. It
    * is the request that `vault kv` makes; every token may make it for a mount that it has any right to.
    */
-  async assertVersion2(mount: string): Promise<void> {
+  async assertVersion2(mount: string) {
     const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
     const request = { action: "use", method: "GET", path } as const;
     const { data } = await this.ask(request, ({ status }) => status === 200);
@@ -98,7 +99,7 @@ export class VaultSession {
     );
   }
 
-  close(): void {
+  close() {
     void this.#held.forget();
     this.#client.close();
   }
@@ -117,7 +118,7 @@ export class VaultSession {
 
   async #logIn(): Promise<Held> {
     const auth = this.#auth;
-    if (auth.method === "token") return this.#hold(this.#givenToken());
+    if (auth.method === "token") return this.#hold(this.#givenToken(auth));
     const path = `auth/${encodePath(auth.mount ?? auth.method)}/login`;
     let body: object;
     if (auth.method === "approle") {
@@ -153,7 +154,7 @@ export class VaultSession {
   }
 
   #heldOf({ status, body }: VaultAnswer): Held | undefined {
-    const { client_token: token, lease_duration } = (body.auth ?? {}) as Record<string, unknown>;
+    const { client_token: token, lease_duration } = Object(body.auth);
     if (status !== 200 || typeof token !== "string" || token === "") return undefined;
     return this.#hold(token, Number(lease_duration) * 1000 || 0);
   }
@@ -164,8 +165,7 @@ export class VaultSession {
     return { token, renewAt: this.#now() + useMs };
   }
 
-  #givenToken(): string | undefined {
-    const { token, tokenFile } = this.#auth as { token?: string; tokenFile?: string };
+  #givenToken({ token, tokenFile }: VaultTokenAuth) {
     const given = token ?? (tokenFile ? this.#file() : readEnv(VAULT_TOKEN, "log in to Vault"));
     if (given === undefined && this.#client.isLocal) return undefined;
     if (given !== undefined && /^[\x21-\x7e]+$/.test(given)) return given;

@@ -103,8 +103,11 @@ async function readMetadata(
   if (!official.test(issuers.join(" "))) {
     throw unusable("its metadata names no issuer, or one that is not an https: address");
   }
-  if (!WORDS.test(scope) || typeof dpop !== "boolean") {
-    throw unusable("the scopes of its metadata, or its words about DPoP, cannot be used");
+  // Reading an address leaves out line breaks in it, and control characters around it.
+  if (!WORDS.test(`${scope} ${metadata.resource}`) || typeof dpop !== "boolean") {
+    throw unusable(
+      "the scopes or the address in its metadata, or its words about DPoP, cannot be used",
+    );
   }
   if (![metadata[way] ?? own].flat().includes(own)) {
     throw unusable("it takes no token in a header, or no proof of DPoP by ES256");

@@ -1,5 +1,5 @@
 import { parseRetryAfter } from "../../backends/common/http_answer.ts";
-import { isObject } from "../../backends/common/json.ts";
+import { objectIn } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
 import { type ApiDemand, ApiError, codeOf, invalidOptions, ValidMindAuthError } from "../errors.ts";
@@ -23,16 +23,20 @@ export interface RenewalOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Tokens in whose place others can be had. */
+interface RenewableTokens {
+  /** Whether the sign-in is still stored. */
+  isStored(): Promise<boolean>;
+  /** Ends the renewals for a while, where the API has refused new tokens as well. */
+  keepQuiet(): void;
+  /** The way to sign in as the API demands, where `Session.signIn` is none. */
+  remedyFor(demand: ApiDemand): Promise<string | undefined>;
+}
+
 interface ApiClientOptions extends Pick<ResolvedOptions, "apiHost" | "passedHost" | "runtime"> {
   credentials: (options: RenewalOptions) => Promise<ApiCredentials>;
-  /** Whether refused headers can be replaced by new ones. */
-  canRenew: boolean;
-  /** Whether the sign-in is still stored. */
-  isStored: () => Promise<boolean | undefined>;
-  /** Called where the API refuses the new ones as well. */
-  onRefusedAgain: () => void;
-  /** The way to sign in as the API demands, where `Session.signIn` is none. */
-  remedyFor: (demand: ApiDemand) => Promise<string | undefined>;
+  /** Those of the credentials; `undefined` with an API key, which nothing replaces. */
+  tokens: RenewableTokens | undefined;
   /** Asks the person for another sign-in, where that is wanted. */
   session?: Session;
 }
@@ -62,7 +66,7 @@ export class ApiClient {
   }
 
   /** See `Session.fetch`. */
-  async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+  async fetch(input: string | URL | Request, init?: RequestInit) {
     return await this.#exchange(this.#request(input, init));
   }
 
@@ -112,10 +116,11 @@ export class ApiClient {
    */
   async #exchange(request: ApiRequest) {
     const { url, init } = request;
+    const { tokens, session } = this.#options;
     const signal = init.signal ?? undefined;
     const credentials = await this.#options.credentials({ signal });
     let response = await this.#transport.send(request, credentials);
-    if (!this.#options.canRenew) return response;
+    if (tokens === undefined) return response;
     // After a redirect to another origin, a refusal is not about the session's token.
     if ((URL.parse(response.url) ?? url).origin !== url.origin) return response;
     let demand = await this.#demandOf(response);
@@ -133,7 +138,6 @@ export class ApiClient {
       response = await this.#sendAgain(request, response, renewed);
       demand = await this.#demandOf(response);
     }
-    const { session } = this.#options;
     // The person is asked once: another demand is an error.
     if (demand && session && !NAMES_API.test(demand.scope ?? "")) {
       await session.signIn({ for: { demand }, signal });
@@ -149,7 +153,7 @@ export class ApiClient {
     await refused.body?.cancel();
     this.#options.runtime.emit?.({ type: "api_retry", status: refused.status });
     const again = await this.#transport.send(request, credentials);
-    if (again.status === 401) this.#options.onRefusedAgain();
+    if (again.status === 401) this.#options.tokens?.keepQuiet();
     return again;
   }
 
@@ -182,7 +186,7 @@ export class ApiClient {
    * Reads a caller's URL once into a plain one, and checks that it has the API's origin. The caller's
    * object may change later, or show one address and send another.
    */
-  resolve(input: string | URL, method?: string): URL {
+  resolve(input: string | URL, method?: string) {
     const base = this.#base;
     const text = String(input);
     const url = URL.parse(text, base);
@@ -200,7 +204,9 @@ export class ApiClient {
       const wantsPerson = codeOf(error).code === "login_required";
       // While the sign-in is stored, each start would meet the refusal: only a sign-out ends that. The
       // refusal would hide other errors, such as a sign-out elsewhere or a full disk.
-      if (wantsPerson && (options.demand || await this.#options.isStored())) return undefined;
+      if (wantsPerson && (options.demand || await this.#options.tokens?.isStored())) {
+        return undefined;
+      }
       await response.body?.cancel();
       throw error;
     }
@@ -212,6 +218,7 @@ export class ApiClient {
     demand?: ApiDemand,
     advice?: string,
   ) {
+    const { tokens } = this.#options;
     const { status, headers } = response;
     const text = await this.#transport.readText(request, response, MAX_ERROR_BYTES);
     const body = this.#excerpt(text);
@@ -219,11 +226,11 @@ export class ApiClient {
     const parts = {
       action: actionOf(request),
       reason: `the API answered ${status} (${printable(body) || "no text"})`,
-      remedy: advice ?? adviceOn(status, this.#options.canRenew),
+      remedy: advice ?? adviceOn(status, tokens !== undefined),
       retryAfterMs: parseRetryAfter(headers.get("retry-after")),
       ...demand && {
         reason: `the API demands another sign-in: ${json}`,
-        remedy: await this.#options.remedyFor(demand) ??
+        remedy: await tokens?.remedyFor(demand) ??
           "Call session.signIn({ for: error }), and repeat the call. In a notebook: " +
             `await session.signIn({ for: { demand: ${json} } });`,
       },
@@ -232,7 +239,7 @@ export class ApiClient {
   }
 
   /** The beginning of an answer, without what the session knows, which an API may echo. */
-  #excerpt(text: string): string {
+  #excerpt(text: string) {
     return redact(text, this.#options.runtime.secrets).slice(0, 2000);
   }
 }
@@ -273,7 +280,7 @@ function refusedAddress(
 }
 
 /** The API's address in place of another host's, where that has its path or its name. */
-function meantAddress(base: URL, { hostname, pathname }: URL): string {
+function meantAddress(base: URL, { hostname, pathname }: URL) {
   const hasPath = base.pathname !== "/" && pathname.startsWith(base.pathname);
   if (!hasPath && hostname !== base.hostname) return "";
   const meant = new URL(pathname, base);
@@ -281,7 +288,7 @@ function meantAddress(base: URL, { hostname, pathname }: URL): string {
   return `Did you mean ${meant}? `;
 }
 
-function adviceOn(status: number, canRenew: boolean): string {
+function adviceOn(status: number, canRenew: boolean) {
   const host = named("apiHost");
   if (status === 401 && canRenew) {
     return `Check ${named("audience")} and ${named("scope")}. Sign out with ` +
@@ -321,15 +328,11 @@ function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefine
 
 /** Reads the API's answer to a ping. Absent and malformed parts are empty. */
 export function readClientInfo(answer: unknown): ClientInfo {
-  const { model, feature_flags, documentation_template, document_type } = object(answer);
+  const { model, feature_flags, documentation_template, document_type } = objectIn(answer);
   return {
-    model: object(model),
-    featureFlags: object(feature_flags),
-    documentationTemplate: object(documentation_template),
+    model: objectIn(model),
+    featureFlags: objectIn(feature_flags),
+    documentationTemplate: objectIn(documentation_template),
     documentType: typeof document_type === "string" ? document_type : "model_documentation",
   };
-}
-
-function object(value: unknown): Record<string, unknown> {
-  return isObject(value) ? value : {};
 }

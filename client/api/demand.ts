@@ -14,7 +14,7 @@ export type Parameters = Readonly<Record<string, string | undefined>>;
 export const WORDS = /^(?=.{1,2000}$)[!#-[\]-~]+( [!#-[\]-~]+)*$/;
 
 /**
- * The demand among parameters, if there is one that a request can carry. Its claims are JSON, or base64 of
+ * The demand among parameters, if there is one that a request can carry, and a terminal can show. Its claims are JSON, or base64 of
  * it.
  */
 export function readDemand(
@@ -22,7 +22,8 @@ export function readDemand(
 ): ApiDemand | undefined {
   const json = JSON.stringify(parseObject(claims) ?? readClaims(`.${claims}`));
   const isFit = [acrValues, scope].every((text = "none") => WORDS.test(text)) &&
-    /^\d{1,9}$/.test(maxAge ?? "0") && /^\{.{0,2000}$/.test(json ?? "{");
+    /^\d{1,9}$/.test(maxAge ?? "0") && /^\{[ -~]{0,2000}$/.test(json ?? "{") &&
+    ![acrValues, json, scope].join().includes("$("); // PowerShell runs it, in a command that an error shows
   const demand = given({ acrValues, maxAge: maxAge && Number(maxAge), claims: json, scope });
   if (isFit && Object.keys(demand).length > 0) return demand as ApiDemand;
   return undefined;
@@ -34,7 +35,7 @@ export function parametersOf({ acrValues, maxAge, claims, scope }: ApiDemand) {
 }
 
 /** Scopes, each once. */
-export function joinScopes(...scopes: readonly unknown[]): string {
+export function joinScopes(...scopes: readonly unknown[]) {
   return [...new Set(scopes.join(" ").split(" "))].filter(Boolean).join(" ");
 }
 
@@ -49,7 +50,7 @@ export function shortfallOf(
   askedAt: number,
 ): string | undefined {
   // A JWT of RFC 9068 has the same claims, where the ID token lacks one.
-  const claims = { ...readClaims(entry.access_token), ...readClaims(`${entry.id_token}`) };
+  const claims = { ...readClaims(entry.access_token), ...readClaims(entry.id_token) };
   const acr = printable(`${claims.acr ?? "missing"}`);
   if (acrValues && !acrValues.split(" ").includes(acr)) return `acr is ${acr}, not ${acrValues}`;
   // Clocks are read in whole seconds, and compared to five of them.

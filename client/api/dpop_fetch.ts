@@ -19,7 +19,7 @@ export function dpopFetch(
     const url = new URL(input instanceof Request ? input.url : input);
     const send = () =>
       requestWithProof(pair, token, init.method ?? "GET", url, (proof) => {
-        headers.set("dpop", proof.get("dpop")!);
+        headers.set("dpop", proof);
         return fetch(url, { ...init, headers });
       });
     const { response, wantsNonce } = await send();
@@ -35,7 +35,7 @@ export async function addProof(
   pair: CryptoKeyPair,
   method: string,
   url: URL | undefined,
-): Promise<void> {
+) {
   if (url === undefined) {
     throw new ValidMindAuthError("dpop_request_needed", {
       action: "give headers",
@@ -57,7 +57,7 @@ async function requestWithProof(
   token: string,
   method: string,
   url: URL,
-  send: (proof: Headers) => Promise<Response>,
+  send: (proof: string) => Promise<Response>,
 ) {
   try {
     const response = await oauth.protectedResourceRequest(
@@ -69,10 +69,7 @@ async function requestWithProof(
       {
         DPoP: dpopHandle(oauth, pair),
         [oauth.allowInsecureRequests]: url.protocol === "http:", // the URL was checked before
-        [oauth.customFetch]: (_url, { headers }) => {
-          const { authorization, dpop } = headers as Record<string, string>;
-          return send(new Headers({ authorization: authorization!, dpop: dpop! }));
-        },
+        [oauth.customFetch]: (_url, { headers }) => send(headers.dpop!),
       },
     );
     return { response, wantsNonce: false };

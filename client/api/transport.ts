@@ -36,13 +36,13 @@ export class ApiTransport {
   }
 
   /** Gives the answer when it begins. The time limit does not cover its body. */
-  async send(request: ApiRequest, credentials: ApiCredentials): Promise<Response> {
+  async send(request: ApiRequest, credentials: ApiCredentials) {
     const hop = { ...request, init: withHeaders(request.init, credentials.headers) };
     return await this.#within(hop, (signal) => this.#follow(hop, credentials, signal));
   }
 
   /** The body of an answer as text, cut off after `maxBytes`. */
-  async readText(request: ApiRequest, response: Response, maxBytes?: number): Promise<string> {
+  async readText(request: ApiRequest, response: Response, maxBytes?: number) {
     const read = (signal: AbortSignal) => readText(response, signal, maxBytes, "cut");
     return await this.#within(request, read) ?? "";
   }
@@ -64,8 +64,8 @@ export class ApiTransport {
       const response = await fetch(hop.url, { ...hop.init, signal, redirect: "manual" });
       const target = redirectTarget(response, hop.url);
       if (target === undefined || redirect === "manual") return response;
-      if (redirect === "error") throw await straying(hop, response, "to another address");
-      if (hops === MAX_HOPS) throw await straying(hop, response, "without an end");
+      if (redirect === "error") await refuseRedirect(hop, response, "to another address");
+      if (hops === MAX_HOPS) await refuseRedirect(hop, response, "without an end");
       const next = rewrite(response.status, hop.init);
       if (next === undefined) return response;
       await response.body?.cancel();
@@ -85,7 +85,7 @@ export class ApiTransport {
     given?.throwIfAborted();
     const limit = new AbortController();
     using _timer = runLater(timeoutMs, () => limit.abort());
-    const signal = given ? AbortSignal.any([given, limit.signal]) : limit.signal;
+    const signal = AbortSignal.any([limit.signal, given ?? []].flat());
     try {
       return await untilAborted(run(signal), signal); // a caller's fetch may ignore it
     } catch (error) {
@@ -97,7 +97,7 @@ export class ApiTransport {
 }
 
 /** "GET https://api.example.com/ping", for messages. */
-export function actionOf({ url, init }: ApiRequest): string {
+export function actionOf({ url, init }: ApiRequest) {
   const place = url.host === "" ? url.protocol : url.origin + url.pathname;
   return `${init.method ?? "GET"} ${place}`;
 }
@@ -119,14 +119,9 @@ function failedRequest(
   });
 }
 
-/** The error for a redirect that is not followed. */
-async function straying(
-  hop: ApiRequest,
-  response: Response,
-  where: string,
-) {
+async function refuseRedirect(hop: ApiRequest, response: Response, where: string) {
   await response.body?.cancel();
-  return new ValidMindAuthError("api_unreachable", {
+  throw new ValidMindAuthError("api_unreachable", {
     action: actionOf(hop),
     reason: `it redirects ${where}`,
     remedy: "Check the path.",
@@ -134,7 +129,7 @@ async function straying(
 }
 
 /** Whether a body can be sent again. A stream or a generator is empty the second time. */
-export function isReplayable(body: unknown): boolean {
+export function isReplayable(body: unknown) {
   if (typeof body !== "object" || body === null) return true;
   return ArrayBuffer.isView(body) || REPLAYABLE.some((one) => body instanceof one);
 }

@@ -44,14 +44,14 @@ export class CliError extends Error {
   constructor(
     message: string,
     readonly code: "usage" | "output_failed" | "program_failed",
-    readonly exit: number = 1,
+    readonly exit = 1,
   ) {
     super(message);
   }
 }
 
 /** A command line that cannot be used. */
-export function usageError(message: string): CliError {
+export function usageError(message: string) {
   return new CliError(message, "usage", 2);
 }
 

@@ -99,7 +99,7 @@ export const FLAGS: Readonly<Record<FlagName, Flag>> = {
       choices: typeof row.type === "string" ? undefined : row.type,
       isRepeatable: row.type === "texts",
     }]),
-  ) as unknown as Record<OptionFlag, Flag>,
+  ) as Record<OptionFlag, Flag>,
   ...OWN_FLAGS,
 };
 

@@ -4,13 +4,13 @@ import { type FlagName, FLAGS } from "./flags.ts";
 import { columns } from "./output.ts";
 
 /** The width of a terminal, within what one reads well. */
-function width(): number {
+function width() {
   if (!Deno.stdout.isTerminal()) return 80;
   return Math.min(Math.max(Deno.consoleSize().columns, 40), 100);
 }
 
 /** The help of one command, or of the whole program. */
-export function helpText(command: Command | undefined): string {
+export function helpText(command: Command | undefined) {
   const text = (line: string) => columns([[line]], "", width());
   const part = (title: string, rows: readonly (readonly string[])[]) =>
     `${title}:\n${columns(rows, "  ", width())}`;

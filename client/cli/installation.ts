@@ -14,7 +14,7 @@ import type { FlagValues } from "./flags.ts";
 import { chooseBackend, fileNeeds, identityNeeds, sessionOptions } from "./sign_in_target.ts";
 
 /** The command that installs this program with these flags of Deno, over an installation with others. */
-export function installLine(denoFlags: string): string {
+export function installLine(denoFlags: string) {
   return `deno install --global --force --no-config --name ${PROGRAM} ${denoFlags} ${SPECIFIER}`;
 }
 
@@ -44,7 +44,7 @@ export async function installAdvice(
   flags: FlagValues,
   missing: readonly Deno.PermissionDescriptor[],
   isKv: boolean,
-): Promise<string> {
+) {
   // Settings that may not be read name hosts, files and the store.
   const found = await findNeeds(flags, "cli", "name the permissions").catch(() => undefined);
   const names = (["backend", "from", "to"] as const).map((flag) => flags.text(flag));

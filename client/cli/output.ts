@@ -2,12 +2,12 @@ import { CliError } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
 
 /** Writes a result to standard output. */
-export function print(text: string): void {
+export function print(text: string) {
   write(plain(text));
 }
 
 /** Writes bytes of a result to standard output, and tells whether somebody reads them. */
-export function write(bytes: Uint8Array): boolean {
+export function write(bytes: Uint8Array) {
   try {
     writeAll(Deno.stdout, bytes);
     return true;
@@ -23,7 +23,7 @@ export function write(bytes: Uint8Array): boolean {
 }
 
 /** Writes anything else to standard error. */
-export function note(text: string): void {
+export function note(text: string) {
   try {
     writeAll(Deno.stderr, plain(text));
   } catch {
@@ -35,14 +35,14 @@ export function note(text: string): void {
 const CONTROLS = /[^\P{C}\n]/gu;
 
 /** A value as JSON text, with control characters of its strings as escapes. */
-export function toJsonText(value: unknown, indent?: number): string {
+export function toJsonText(value: unknown, indent?: number) {
   const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
   const escape = (character: string) => character.replaceAll(/./gs, escapeUnit);
   return `${JSON.stringify(value, null, indent).replaceAll(CONTROLS, escape)}\n`;
 }
 
 /** The same with the names of its members as JSON has them in all reports. */
-export function snakeCase(fields: object): Record<string, unknown> {
+export function snakeCase(fields: object) {
   const nameOf = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [nameOf(name), value]));
 }
@@ -62,7 +62,7 @@ const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
 
 /** The cells that a text takes in a terminal. */
-function cellsOf(text: string): number {
+function cellsOf(text: string) {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   const characters = Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment);
   return characters.length + characters.filter((character) => WIDE.test(character)).length;
@@ -73,7 +73,7 @@ export function columns(
   rows: readonly (readonly string[])[],
   indent = "",
   width = 10_000,
-): string {
+) {
   const last = Math.max(0, ...rows.map((row) => row.length)) - 1;
   const widths = Array.from({ length: last }, (_, index) => {
     return Math.max(...rows.map((row) => cellsOf(row[index] ?? "")));
@@ -97,6 +97,6 @@ export function columns(
 }
 
 /** Prints a result as JSON with `--json`, else as text. */
-export function printResult(flags: FlagValues, result: object, text: string): void {
+export function printResult(flags: FlagValues, result: object, text: string) {
   print(flags.has("json") ? toJsonText(snakeCase(result), 2) : text);
 }

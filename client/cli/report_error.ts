@@ -8,7 +8,7 @@ import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.
 import { note, toJsonText } from "./output.ts";
 
 /** The codes of options, variables and settings that cannot be used. */
-const SETTING_CODES: readonly string[] = [
+const SETTING_CODES = [
   "settings_invalid",
   "invalid_options",
   "conflicting_credentials",
@@ -38,8 +38,8 @@ export async function reportError(
   error: unknown,
   isJson: boolean,
   command: string | undefined,
-  flags: FlagValues = new FlagValues(),
-): Promise<number> {
+  flags = new FlagValues(),
+) {
   // The person or a signal has ended it, and the prompt has said so.
   if (error instanceof DOMException && error.name === "AbortError") {
     const { signal } = error as { signal?: Deno.Signal };
@@ -88,7 +88,7 @@ export function describeError(
   thrown: unknown,
   flags: FlagValues,
   stored?: NamedSignIn,
-): { code: string; message: string } {
+) {
   const error = ownError(thrown);
   if (isOwn(error) || error instanceof CliError) {
     const message = inShell(error, flags) + removalLine(error, flags, stored) + causeLines(error);
@@ -103,7 +103,7 @@ export function describeError(
 }
 
 /** The message of an error. A way to sign in is the command's own, with its store. */
-function inShell(error: Error, flags: FlagValues): string {
+function inShell(error: Error, flags: FlagValues) {
   if (!(error instanceof ValidMindAuthError)) return error.message;
   const { action, reason, permissions } = error;
   if (permissions !== undefined) return `Cannot ${action}: ${reason}.`; // the hint has the flags
@@ -145,7 +145,7 @@ function removalLine(
   error: Error,
   flags: FlagValues,
   stored: NamedSignIn | undefined,
-): string {
+) {
   const { signOut } = error instanceof CredentialsBackendError ? error : {};
   if (signOut === undefined) return "";
   const store = valueFlags(flags, STORE_FLAGS);
@@ -154,6 +154,6 @@ function removalLine(
 }
 
 /** Those of these flags that a call has, for another command. */
-export function valueFlags(flags: FlagValues, names: readonly FlagName[]): string {
+export function valueFlags(flags: FlagValues, names: readonly FlagName[]) {
   return names.map((name) => argument(name, flags.text(name) ?? flags.has(name))).join("");
 }

@@ -9,7 +9,7 @@ import { reportError } from "./report_error.ts";
 import { fileNeeds } from "./sign_in_target.ts";
 
 /** Runs the command that the arguments name, and returns the exit code. */
-export async function runCommand(args: readonly string[]): Promise<number> {
+export async function runCommand(args: readonly string[]) {
   let line: ReturnType<typeof parseCommandLine> | undefined;
   try {
     line = parseCommandLine(args);

@@ -13,7 +13,6 @@ import type { PermissionNeed } from "../format_permissions.ts";
 import {
   isOfIdentity,
   OPTION_NAMES,
-  type OptionName,
   type OptionRow,
   optionRow,
   type SettingName,
@@ -23,6 +22,7 @@ import type { Found, Passed } from "../options/origin.ts";
 import { backendOf, type CallOrigin, findOrigin, SETTINGS_FILE } from "../options/places.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { apiHostMissing } from "../options/resolve_options.ts";
+import type { Settings } from "../options/settings_path.ts";
 import { permissionCheck } from "../permissions/permission_check.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import { canReadTerminal } from "../prompt/terminal.ts";
@@ -48,7 +48,7 @@ export async function chooseBackend(
   known: readonly PermissionNeed[] = [],
   flag: BackendFlag = "backend",
   places?: CallOrigin,
-): Promise<{ backend: OidcCredentialsBackend; needs: readonly PermissionNeed[] }> {
+) {
   let named = namedByFlags(flags, flag);
   const needs = named === undefined ? selectionNeeds() : [];
   const check = permissionCheck(action);
@@ -89,8 +89,8 @@ export const KEEPING_STORE =
 export function assertPersistent(
   backend: OidcCredentialsBackend,
   action: string,
-  remedy: string = KEEPING_STORE,
-): void {
+  remedy = KEEPING_STORE,
+) {
   if (backend.persistent !== false) return;
   throw new CredentialsBackendError("invalid_options", {
     action,
@@ -148,6 +148,7 @@ export function identityNeeds(flags: FlagValues): PermissionNeed[] {
 export interface SignInTarget {
   readonly identity: OidcIdentity;
   readonly backend: OidcCredentialsBackend;
+  readonly settings: Settings;
 }
 
 /**
@@ -159,7 +160,7 @@ export interface SignInTarget {
 export async function findTarget(
   flags: FlagValues,
   action: string,
-  isApi: boolean = false,
+  isApi = false,
 ): Promise<SignInTarget | undefined> {
   const variables = identityNeeds(flags);
   await permissionCheck(action)(variables, "always");
@@ -169,11 +170,11 @@ export async function findTarget(
   const isWanted = (row: OptionRow) => isOfIdentity(row) || row.group === "api_key";
   const options = origin.complete(given, action, isWanted);
   const identity = resolveIdentity(options, action, places);
-  const hosts: OptionName[] = ["apiUrl", "apiHost"];
-  if (isApi && !hosts.some((name) => origin.find(name))) throw apiHostMissing(action, places);
+  const host = origin.find("apiUrl") ?? origin.find("apiHost");
+  if (isApi && host === undefined) throw apiHostMissing(action, places);
   if (identity.kind === "api_key") return undefined;
   const { backend } = await chooseBackend(flags, action, variables, "backend", places);
-  return { identity, backend };
+  return { identity, backend, settings: places.settings };
 }
 
 /**
@@ -185,7 +186,7 @@ export async function findTarget(
 export async function openSession(
   flags: FlagValues,
   action: string,
-  isApi: boolean = false,
+  isApi = false,
 ): Promise<Session> {
   const target = await findTarget(flags, action, isApi);
   const isAsked = flags.has("login");
@@ -215,8 +216,10 @@ export async function settingsOf(flags: FlagValues, action: string) {
   const { origin, settings, profile } = await findOrigin(given, action);
   origin.complete({}, action, () => true); // a variable that does not fit is an error
   const place = origin.placeOfStore();
-  const ofOptions = OPTION_NAMES.map((name) => [name, origin.find(name) ?? origin.passed(name)]);
-  const ofStore = STORE_NAMES.map((name) => [name, place?.find(name)]);
+  const ofOptions = OPTION_NAMES.flatMap((name) =>
+    rowOf(name, origin.find(name) ?? origin.passed(name))
+  );
+  const ofStore = STORE_NAMES.flatMap((name) => rowOf(name, place?.find(name)));
   const { path, state, denial, profiles } = settings;
   return {
     path: path || undefined,
@@ -224,13 +227,11 @@ export async function settingsOf(flags: FlagValues, action: string) {
     profile,
     profiles: [...profiles.keys()],
     denial: denial && messageOf(denial),
-    rows: ([...ofOptions, ...ofStore] as [SettingName, Found | Passed | undefined][]).flatMap(
-      rowOf,
-    ),
+    rows: [...ofOptions, ...ofStore],
   };
 }
 
-function rowOf([name, found]: [SettingName, Found | Passed | undefined]): SettingRow[] {
+function rowOf(name: SettingName, found: Found | Passed | undefined): SettingRow[] {
   if (found === undefined) return [];
   const { value, from } = found;
   const source = "because" in found ? `${from}, unused: ${found.because}` : from;

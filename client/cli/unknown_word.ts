@@ -1,10 +1,10 @@
 import { didYouMean } from "../../backends/common/check_options.ts";
 import { optionNamed, optionRow } from "../options/declaration.ts";
 import { shown } from "../options/settings_path.ts";
-import { type CliError, usageError } from "./command.ts";
+import { usageError } from "./command.ts";
 
 /** The error for a word that is not among the known ones. No secret has a flag or a setting. */
-export function unknownWord(word: string, place: string, choices: readonly string[]): CliError {
+export function unknownWord(word: string, place: string, choices: readonly string[]) {
   const option = optionNamed(word.replace(/^-+/, ""));
   const row = option && optionRow(option);
   let hint = didYouMean(word, choices) || `It takes: ${choices.join(", ")}.`;

@@ -11,7 +11,7 @@ export function entryStatus(
 ) {
   const { clientId, profile, flow, dpop } = identity;
   const isAlone = asksNobody(flow);
-  const claims = readClaims(`${entry?.id_token}`);
+  const claims = readClaims(entry?.id_token);
   return given({
     flow: isAlone && flow || undefined,
     subject: shownText(flow === "client_credentials" && clientId || claims?.sub),

@@ -7,7 +7,7 @@ import {
 } from "../../backends/common/judge_path.ts";
 import { isObject } from "../../backends/common/json.ts";
 import { dirname, isAbsolute, join } from "../../backends/common/paths.ts";
-import { isGranted } from "../../backends/common/permission.ts";
+import { isGranted, permissionFlag } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -24,39 +24,41 @@ const ONLY: OptionTypes = { backends: "array", issuers: "array" };
  */
 export function readSettingsFile(path: string): Settings {
   const settings = parseSettings(path, readText(path));
-  assertInPlace(path, settings);
-  return { path, state: "read", ...settings };
+  return { path, state: "read", folder: assertInPlace(path, settings), ...settings };
 }
 
-/** Refuses what a file may name only at its usual place, or where the superuser keeps it. */
+/**
+ * Refuses what a file may name only at its usual place, or where the superuser keeps it.
+ *
+ * @returns The folder that was looked at for that.
+ */
 export function assertInPlace(
   path: string,
   { common, profiles, only }: ReturnType<typeof parseSettings>,
-) {
+): string | undefined {
   const entries = [common, only, ...profiles.values()];
   const outside = entries.flatMap((entry) => Object.keys(entry)).find(isOfUsualPlace);
-  if (outside === undefined || isTrustedPlace(path)) return;
+  const usual = usualSettingsPath();
+  const isUsual = usual !== undefined && join(path) === join(usual);
+  if (outside === undefined || isUsual) return undefined;
+  const folder = dirname(path);
   const reason = `it names "${outside}", and it is not at its usual place`;
-  const place = usualSettingsPath() ?? "the usual settings file";
-  const remedy =
-    `Keep that in ${place}, or in a file and a folder of the superuser that Deno may read.`;
+  const file = lookIfPresent(path, Deno.statSync); // `config set` may be about to make it
+  if (file === undefined || file.uid === 0) {
+    if (!isGranted({ name: "read", path: folder })) {
+      const flag = permissionFlag("read", folder);
+      throw settingsError(path, reason, `To have its folder's owner checked, add ${flag}.`);
+    }
+    if (faultOfFolder(path, 0) === undefined) return folder;
+  }
+  const place = usual ?? "the usual settings file";
+  const remedy = `Keep that in ${place}, or in a file and a folder of the superuser.`;
   throw settingsError(path, reason, remedy);
 }
 
 /** Whether a setting leads to a secret or to a program, or forbids something: a file that came with a folder may not have it. */
 function isOfUsualPlace(name: string) {
   return name in ONLY || TYPES[name] === "path" || STORE_NAMES.some((one) => one === name);
-}
-
-/** Whether nobody but the person and the superuser can have put a file there. */
-function isTrustedPlace(path: string) {
-  const usual = usualSettingsPath();
-  if (usual !== undefined && join(path) === join(usual)) return true;
-  if (![path, dirname(path)].every((place) => isGranted({ name: "read", path: place }))) {
-    return false;
-  }
-  const file = lookIfPresent(path, Deno.statSync); // `config set` may be about to make it
-  return faultOfFolder(path, 0) === undefined && (file === undefined || file.uid === 0);
 }
 
 /** The text of a file that is there. */
@@ -159,7 +161,8 @@ function filesFrom(folder: string, store: unknown, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => filesFrom(folder, store, item));
   if (!isObject(value)) return value;
   const members = Object.entries(value).map(([name, item]) => {
-    const isFile = /^file$|File$/.test(name) || name === "path" && store !== "vault";
+    const isFile = /^(file|lockFolder|caCert)$|File$/.test(name) ||
+      name === "path" && store !== "vault";
     if (isFile && typeof item === "string") return [name, fromFolder(folder, item)];
     return [name, filesFrom(folder, name === "options" ? value.name : store, item)];
   });

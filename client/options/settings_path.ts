@@ -17,6 +17,8 @@ export interface Settings {
   /** The place of the file, also where there is none; empty where it is turned off or not known. */
   readonly path: string;
   readonly state: "read" | "absent" | "denied";
+  /** The folder of the file, where its owner decides what the file may name. */
+  readonly folder?: string | undefined;
   /** The parts of the message for a file that was left alone. */
   readonly denial?: ErrorParts;
   readonly common: Entry;

@@ -25,7 +25,7 @@ import {
   OPTIONS,
   parseVariable,
 } from "../options/declaration.ts";
-import { isNamedByCode, profileName } from "../options/places.ts";
+import { backendOf, type CallOrigin, isNamedByCode, profileName } from "../options/places.ts";
 import {
   fileWith,
   GITHUB_VARIABLES,
@@ -33,7 +33,7 @@ import {
   type OidcIdentity,
 } from "../options/resolve_identity.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
-import { CONFIG_VARIABLE, settingsPath } from "../options/settings_path.ts";
+import { CONFIG_VARIABLE, type Settings, settingsPath } from "../options/settings_path.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 
 /** A call whose permissions can be named. */
@@ -49,6 +49,7 @@ export function startNeeds(
   call: Call,
   resolved: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
+  places: CallOrigin,
 ): PermissionNeed[] {
   const { identity, runtime } = resolved;
   const needs = [...envNeeds(options, call), ...apiNeeds(resolved)];
@@ -56,12 +57,12 @@ export function startNeeds(
     const isNative = runtime.fetch === globalThis.fetch;
     needs.push(...providerNeeds(identity, isNative, "to sign in at the provider"));
   }
-  if (backend !== undefined) needs.push(...choiceNeeds(options), ...backendNeeds(backend));
-  return uniqueNeeds([...needs, ...settingsNeeds(options)]);
+  if (backend !== undefined) needs.push(...choiceNeeds(options, places), ...backendNeeds(backend));
+  return uniqueNeeds([...needs, ...settingsNeeds(options, places.settings)]);
 }
 
 /** Those of the settings file, which Deno alone reads. A start does without it, unless it names a profile. */
-function settingsNeeds(options: InitOptions): PermissionNeed[] {
+function settingsNeeds(options: InitOptions, { folder }: Settings): PermissionNeed[] {
   if (!isDeno) return [];
   const reason = "to read the settings file";
   const path = settingsPath();
@@ -69,6 +70,7 @@ function settingsNeeds(options: InitOptions): PermissionNeed[] {
   const need = isNeeded ? "always" : "optional";
   const needs = [env(CONFIG_VARIABLE, reason, "optional"), env(HOME_VARIABLE, reason, need)];
   if (path) needs.push(read(path, reason, need));
+  if (folder) needs.push(read(folder, "to check the owner of the settings file", need));
   return needs;
 }
 
@@ -87,10 +89,14 @@ export function variableNeeds(options: InitOptions, call: Call): PermissionNeed[
   return needs;
 }
 
-/** The variables by which the environment chooses the store, where it may. */
-export function choiceNeeds({ credentialsBackend }: SessionOptions): PermissionNeed[] {
+/** The variables by which the environment chooses the store, where it may, and those of a chosen one. */
+export function choiceNeeds(
+  { credentialsBackend }: SessionOptions,
+  places?: CallOrigin,
+): PermissionNeed[] {
   if ((credentialsBackend ?? getDefaultBackend()) !== undefined) return [];
-  return selectionNeeds();
+  const named = places && backendOf(places);
+  return [...selectionNeeds(), ...optionNeeds(named?.options ?? "")];
 }
 
 /** Whether an API key signs in, as far as options and readable variables tell. */

@@ -35,7 +35,7 @@ export async function openPrompt(page: SignInPage, now: Clock): Promise<Prompt> 
  * page was reloaded during the wait. Elsewhere nothing, nor where the program itself shows codes and
  * links.
  */
-export async function showStored(session: Session, options: SessionOptions): Promise<void> {
+export async function showStored(session: Session, options: SessionOptions) {
   const jupyter = notebook();
   if (jupyter === undefined || isShownByCaller(options)) return;
   const outcome = { ...await session.status(), kind: "signed_in" } as const;
@@ -61,7 +61,7 @@ async function openNotebookPrompt(
   // A phone cannot bring the answer back to this computer. An address may be too long for a code.
   const qr = page.answer ? "" : await qrPicture(page.url).catch(() => "");
   const notes: string[] = [];
-  let queue: Promise<void> = Promise.resolve();
+  let queue = Promise.resolve();
 
   const send = (type: string, data: Record<string, string>) =>
     jupyter.broadcast(type, { data, metadata: {}, transient: { display_id: id } });
@@ -88,7 +88,7 @@ async function openNotebookPrompt(
   };
 }
 
-function outcomeData(outcome: Outcome, issuer: string): Record<string, string> {
+function outcomeData(outcome: Outcome, issuer: string) {
   return {
     "text/plain": outcomeLines(outcome).join(" "),
     "text/html": outcomeHtml(outcome, issuer),

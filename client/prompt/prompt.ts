@@ -36,9 +36,9 @@ export interface PageAnswer {
   /** The address without its parameters. */
   redirectUri: string;
   /** The address to open in a browser of this computer: others can read it, and it leads to the page. */
-  startUrl?: string;
+  startUrl: string;
   /** Takes an address. Gives the reason where it is of no use. */
-  submit?: (address: string) => string | undefined;
+  submit: (address: string) => string | undefined;
   /** The way for an address where the page is shown, in lines. */
   handIn?: readonly string[];
 }
@@ -64,7 +64,7 @@ export interface SignedIn extends Omit<SessionStatus, "kind" | "signedIn"> {
 }
 
 /** The page in plain lines, which are true whenever they are read. */
-export function plainPrompt(page: SignInPage, notes: readonly string[] = []): string {
+export function plainPrompt(page: SignInPage, notes: readonly string[] = []) {
   const { issuer, url, code, answer, expiresAt } = page;
   const lines = [
     `Sign in at ${printable(issuer)}`,
@@ -102,7 +102,7 @@ function awayLines({ handIn }: PageAnswer) {
   ];
 }
 
-export function outcomeLines(outcome: Outcome): string[] {
+export function outcomeLines(outcome: Outcome) {
   if (outcome.kind !== "signed_in") return [ENDS[outcome.kind]];
   const { email, name, subject, expiresAt, backend, refreshable, isElsewhere } = outcome;
   const who = email ?? name ?? subject;
@@ -121,7 +121,7 @@ export function outcomeLines(outcome: Outcome): string[] {
  * Date and time where the program runs, with the offset from UTC, since the reader may be elsewhere:
  * "2026-11-27 08:07 +01:00". JSON has ISO 8601 in UTC instead.
  */
-export function formatTime(ms: number): string {
+export function formatTime(ms: number) {
   const text = new Date(ms).toLocaleString("sv-SE", TIME_PARTS); // "2026-11-27 08:07 GMT+01:00"
   return text.replace(/GMT$/, "+00:00").replace("GMT", "").replace("\u2212", "-");
 }
@@ -153,7 +153,7 @@ export function promptHtml(
   { id, page, qr }: PromptView,
   now: number,
   notes: readonly string[],
-): string {
+) {
   const { url, code, answer, expiresAt } = page;
   const href = `href="${escapeHtml(url, Infinity)}" target="_blank" rel="noopener noreferrer"`;
   const steps = [`Open <a ${href}>${escapeHtml(page.shortUrl)}</a>`];
@@ -187,7 +187,7 @@ export function promptHtml(
  * exports. So it takes colour and font from its surroundings, and has no style sheet, which a Markdown
  * page would show as text.
  */
-export function outcomeHtml(outcome: Outcome, issuer: string): string {
+export function outcomeHtml(outcome: Outcome, issuer: string) {
   const line = (text: string, style: string) =>
     `<p style="margin:0;${style};overflow-wrap:anywhere">${escapeHtml(text, Infinity)}</p>`;
   const [title, ...details] = outcomeLines(outcome);
@@ -198,7 +198,7 @@ export function outcomeHtml(outcome: Outcome, issuer: string): string {
 }
 
 /** Text from outside as HTML may carry it, in an element or an attribute in quotes. */
-export function escapeHtml(text: string, limit?: number): string {
+export function escapeHtml(text: string, limit?: number) {
   const escaped = (character: string) => `&#${character.codePointAt(0)};`;
   return printable(text, limit).replace(/[&<>"'`]/g, escaped);
 }

@@ -13,7 +13,7 @@ declare const process: {
  * Whether standard error is a terminal that a person looks at. One that shows plain lines alone
  * (`TERM=dumb`, where that may be read) counts as a log, and so do those of Node and Bun.
  */
-export function isTerminal(): boolean {
+export function isTerminal() {
   return isDeno && notebook() === undefined && Deno.stderr.isTerminal() &&
     readEnvIfGranted("TERM") !== "dumb";
 }
@@ -21,7 +21,7 @@ export function isTerminal(): boolean {
 /** Whether the caller shows the sign-in itself, so that this module shows nothing. */
 export function isShownByCaller(
   { onDeviceCode, onAuthorizationUrl }: { onDeviceCode?: unknown; onAuthorizationUrl?: unknown },
-): boolean {
+) {
   return onDeviceCode !== undefined || onAuthorizationUrl !== undefined;
 }
 
@@ -29,7 +29,7 @@ export function isShownByCaller(
  * Shows the person a text that stays, also in a log and in the output of a notebook's cell. Not by
  * `writeSync`: a terminal that takes nothing more would stop the sign-in, too.
  */
-export async function showText(text: string): Promise<void> {
+export async function showText(text: string) {
   // deno-lint-ignore no-console -- a kernel shows the log, but not its standard error
   if (notebook() !== undefined) console.error(text.trimEnd());
   else if (isDeno) await Deno.stderr.write(new TextEncoder().encode(text));
@@ -37,7 +37,7 @@ export async function showText(text: string): Promise<void> {
 }
 
 /** Shows the person a line. A closed standard error costs the line, and nothing else. */
-export async function showLine(text: string): Promise<void> {
+export async function showLine(text: string) {
   await showText(`${printable(text, 2000)}\n`).catch(() => {});
 }
 
@@ -105,7 +105,7 @@ const ENDING: readonly Deno.Signal[] = isWindows ? ["SIGINT"] : ["SIGINT", "SIGT
  * Whether the person's terminal can be read. A job in the background that tries it is suspended, which
  * `</dev/null` prevents.
  */
-export function canReadTerminal(): boolean {
+export function canReadTerminal() {
   return isTerminal() && Deno.stdin.isTerminal();
 }
 

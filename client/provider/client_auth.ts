@@ -67,8 +67,8 @@ export function clientAuth(proof: ClientProof) {
      *
      * @param isTurned Whether to take the other way.
      */
-    prove: (server: oauth.AuthorizationServer, isTurned: boolean, sender: Sender) => {
-      const auth: oauth.ClientAuth = async (...request) => {
+    prove(server: oauth.AuthorizationServer, isTurned: boolean, sender: Sender): oauth.ClientAuth {
+      return async (...request) => {
         const text = await get(server.issuer, sender);
         if (way === "secret") remember(sender.runtime.secrets, [text]);
         const proofs = {
@@ -79,7 +79,6 @@ export function clientAuth(proof: ClientProof) {
         const prove = await proofs[way]();
         await prove(...request);
       };
-      return auth;
     },
     /**
      * Whether the client can prove itself in another way after the provider has refused one. A secret goes
@@ -87,7 +86,7 @@ export function clientAuth(proof: ClientProof) {
      * token endpoint instead of the issuer. Ory Hydra takes a secret only in the way that the client is
      * registered with, and an assertion for the token endpoint only.
      */
-    hasOtherWay(server: oauth.AuthorizationServer): boolean {
+    hasOtherWay(server: oauth.AuthorizationServer) {
       if (way === "key") return isOwnEndpoint(server);
       const methods = server.token_endpoint_auth_methods_supported;
       const both = ["client_secret_post", "client_secret_basic"];
@@ -218,7 +217,7 @@ async function byKey(
   const der = decodePem(text);
   const { key_ops: _, use: _1, ext: _2, alg: stated, ...parts } = jwk ?? {};
   const offered = server.token_endpoint_auth_signing_alg_values_supported;
-  const data = (jwk && parts as JsonWebKey) ?? der;
+  const data = (jwk && parts) ?? der;
   const algorithms = typeof stated === "string" ? [stated] : candidates(der, offered);
   for (const alg of algorithms) {
     const key = await importKey(data, alg);
@@ -270,8 +269,8 @@ async function importKey(data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined,
  * of another kind.
  */
 function candidates(der: Uint8Array | undefined, offered: readonly string[] = ["RS256"]) {
-  const ofRsa = ["RS256", ...offered].find((alg) => RSA.includes(alg) && offered.includes(alg));
-  const rsa = ofRsa ?? "RS256";
+  const isOffered = (alg: string) => RSA.includes(alg) && offered.includes(alg);
+  const rsa = ["RS256", ...offered].find(isOffered) ?? "RS256";
   if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa];
   const edwards = ["EdDSA", "Ed25519"].find((alg) => offered.includes(alg)) ?? "EdDSA";
   return [rsa, ...Object.keys(CURVES), edwards];

@@ -54,21 +54,7 @@ export async function authorizeDevice(
 ): Promise<DeviceAuthorization> {
   return await provider.use("start the sign-in", signal, async (context) => {
     const { identity, runtime, server, client, auth } = context;
-    const stated: Record<string, unknown> = {
-      acr_values: server.acr_values_supported,
-      claims: server.claims_parameter_supported,
-    };
-    // Not where nobody chose this flow: Keycloak states the values, and its device flow ignores them.
-    const isTaken = Object.keys(demanded).every((name) =>
-      identity.flow === "device" && stated[name]
-    );
-    if (server.device_authorization_endpoint === undefined || !isTaken) {
-      throw new ValidMindAuthError("device_flow_unsupported", {
-        action: `sign in at ${identity.issuer}`,
-        reason: "the provider offers no device flow that takes this request",
-        remedy: `Set ${BY_BROWSER}.`,
-      });
-    }
+    assertOffered(server, identity, demanded);
     assertCanSignIn(server, identity);
     const dpopKey = await newDpopKey(context);
     // Sent wherever the provider knows PKCE: some demand it, and none minds it.
@@ -92,6 +78,26 @@ export async function authorizeDevice(
       expiresIn: answer.expires_in,
       code: toDeviceCode(answer, identity, runtime.now()),
     };
+  });
+}
+
+/** Refuses a provider without a device flow, or with one that may ignore what an API demands. */
+function assertOffered(
+  server: oauth.AuthorizationServer,
+  { issuer, flow }: OidcIdentity,
+  demanded: object,
+) {
+  const stated: Record<string, unknown> = {
+    acr_values: server.acr_values_supported,
+    claims: server.claims_parameter_supported,
+  };
+  // Not where nobody chose this flow: Keycloak states the values, and its device flow ignores them.
+  const isTaken = Object.keys(demanded).every((name) => flow === "device" && stated[name]);
+  if (server.device_authorization_endpoint !== undefined && isTaken) return;
+  throw new ValidMindAuthError("device_flow_unsupported", {
+    action: `sign in at ${issuer}`,
+    reason: "the provider offers no device flow that takes this request",
+    remedy: `Set ${BY_BROWSER}.`,
   });
 }
 

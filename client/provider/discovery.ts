@@ -2,9 +2,9 @@ import * as oauth from "oauth4webapi";
 import { isLoopback, netHost } from "../../backends/common/host.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import type { PermissionNeed } from "../format_permissions.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { permissionCheck } from "../permissions/permission_check.ts";
+import { net } from "../permissions/start_needs.ts";
 import { invalidProvider } from "./error.ts";
 
 /** The endpoints of all grants, by their names in a discovery document. */
@@ -83,7 +83,7 @@ export async function findRevocationEndpoint(
 export function assertCanSignIn(
   server: oauth.AuthorizationServer,
   { issuer, scope }: OidcIdentity,
-): void {
+) {
   checkEndpoint("token_endpoint", server.token_endpoint, issuer);
   if (scope.split(" ").includes("openid")) checkEndpoint("jwks_uri", server.jwks_uri, issuer);
 }
@@ -92,18 +92,14 @@ export function assertCanSignIn(
  * Checks the permissions for all endpoints before a person is asked, since without them the tokens of
  * an approval could not be fetched.
  */
-export async function preflightEndpoints(server: oauth.AuthorizationServer): Promise<void> {
-  const needs = endpointHosts(server).map((host): PermissionNeed => ({
-    name: "net",
-    host,
-    reason: "to use the provider's endpoints",
-    need: "sign_in",
-  }));
+export async function preflightEndpoints(server: oauth.AuthorizationServer) {
+  const reason = "to use the provider's endpoints";
+  const needs = endpointHosts(server).map((host) => net(`https://${host}`, reason, "sign_in"));
   await permissionCheck("reach the provider")(needs, "sign_in");
 }
 
 /** The hosts, with ports, of all endpoints. */
-export function endpointHosts(server: oauth.AuthorizationServer): string[] {
+export function endpointHosts(server: oauth.AuthorizationServer) {
   const isPushed = server.require_pushed_authorization_requests === true;
   const used = ENDPOINTS.filter((name) => isPushed || !name.startsWith("pushed"));
   const urls = used.flatMap((name) => URL.parse(server[name] ?? "") ?? []);
@@ -111,7 +107,7 @@ export function endpointHosts(server: oauth.AuthorizationServer): string[] {
 }
 
 /** An issuer without a trailing slash, which makes no other one. */
-export function withoutSlash(issuer: string): string {
+export function withoutSlash(issuer: string) {
   return issuer.replace(/\/$/, "");
 }
 
@@ -120,7 +116,7 @@ export function withoutSlash(issuer: string): string {
  * `https:` issuer are `https:`. Those of an `http:` issuer, which is on loopback, may also be `http:` on
  * loopback.
  */
-export function checkEndpoint(name: string, text: unknown, issuer: string): void {
+export function checkEndpoint(name: string, text: unknown, issuer: string) {
   const url = typeof text === "string" ? URL.parse(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password !== "") {
     const reason = `the ${name} in its discovery document is missing, or is not a plain URL`;

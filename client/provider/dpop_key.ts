@@ -19,7 +19,7 @@ export interface DpopKey {
 export async function generateDpopKey(): Promise<DpopKey> {
   const { privateKey } = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const { kty, crv, x, y, d } = await crypto.subtle.exportKey("jwk", privateKey);
-  const jwk = { kty, crv, x, y, d } as JsonWebKey;
+  const jwk = { kty, crv, x, y, d };
   return { jwk, pair: await importPair(jwk) };
 }
 
@@ -33,9 +33,9 @@ export async function importDpopKey(jwk: unknown): Promise<CryptoKeyPair | undef
 }
 
 async function importPair({ kty, crv, x, y, d }: JsonWebKey) {
-  const open = { kty, crv, x, y } as JsonWebKey;
+  const open = { kty, crv, x, y };
   const [privateKey, publicKey] = await Promise.all([
-    crypto.subtle.importKey("jwk", { ...open, d } as JsonWebKey, ALGORITHM, false, ["sign"]),
+    crypto.subtle.importKey("jwk", { ...open, d }, ALGORITHM, false, ["sign"]),
     crypto.subtle.importKey("jwk", open, ALGORITHM, true, ["verify"]),
   ]);
   return { privateKey, publicKey };

@@ -5,9 +5,7 @@ import { isEntraIssuer } from "../entry/bearer.ts";
 import { isOwn, type RefusalKind, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Refusal } from "./refusal.ts";
-import { CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
-
-const ASK = "ask the provider's administrator.";
+import { ASK, CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
 
 /** The kind of a refusal, whether or not it has its code and words already. */
 export function refusalKind(error: unknown): RefusalKind | undefined {
@@ -47,7 +45,7 @@ export function refusalError(
   refusal: Refusal,
   advice: RefusalAdvice,
   retryAfter: string | null = null,
-): ValidMindAuthError {
+) {
   return new ValidMindAuthError("provider_refused", {
     action: `${action} at ${issuer}`,
     reason: `the provider answered ${answerOf(refusal)}`,
@@ -71,17 +69,14 @@ export function invalidProvider(
   action: string,
   reason: string,
   remedy = `Check the issuer, then ${ASK}`,
-): ValidMindAuthError {
+) {
   return new ValidMindAuthError("provider_invalid", { action, reason, remedy });
 }
 
 /** The error for an answer that oauth4webapi does not take, or that a check of this folder refuses. */
 function invalidAnswer(action: string, issuer: string, error: unknown) {
   const at = `${action} at ${issuer}`;
-  const { code, cause } = (error ?? {}) as {
-    code?: unknown;
-    cause?: { attribute?: unknown; body?: { issuer?: unknown } };
-  };
+  const { code, cause } = Object(error);
   if (code === oauth.JSON_ATTRIBUTE_COMPARISON && cause?.attribute === "issuer") {
     return otherIssuer(at, issuer, cause.body?.issuer);
   }
@@ -106,7 +101,7 @@ const FAULT_WORDS: Readonly<Record<string, string>> = {
 };
 
 /** The fault of an answer that oauth4webapi does not take: its messages are fixed texts, unlike their causes. */
-export function faultWords(error: unknown): string {
+export function faultWords(error: unknown) {
   const { code, message } = Object(error);
   return FAULT_WORDS[code] ?? printable(`${message}`).replace('"response" body', "its JSON");
 }

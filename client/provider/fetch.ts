@@ -112,7 +112,7 @@ const FORM = "application/x-www-form-urlencoded";
  */
 export function providerFetch(endpoint: Endpoint, runtime: Runtime) {
   const { secrets } = runtime;
-  return async (url: string, init: RequestInit): Promise<Response> => {
+  return async (url: string, init: RequestInit) => {
     secureUrl(url, "it", `use the provider's ${endpoint.name} endpoint`);
     const { at, hasProof, sent } = readRequest(endpoint, init);
     remember(secrets, sent);
@@ -138,7 +138,7 @@ export function providerFetch(endpoint: Endpoint, runtime: Runtime) {
  * @returns Its status.
  * @throws {ProviderUnavailableError} Where there is none.
  */
-export async function reachEndpoint(url: string, runtime: Runtime): Promise<number> {
+export async function reachEndpoint(url: string, runtime: Runtime) {
   const { response } = await fetchText(TOKEN, url, {}, runtime);
   return response.status;
 }
@@ -161,8 +161,13 @@ function readRequest({ at }: Endpoint, { body, headers }: RequestInit) {
  * neither tells.
  */
 export function providerSkew(date: string | null, issuedAt?: unknown): number | undefined {
-  let [time, most] = [parseHttpDate(date), DAY_SECONDS];
-  if (Number.isNaN(time)) [time, most] = [Number(issuedAt) * 1000, MAX_SKEW_SECONDS];
+  const sent = parseHttpDate(date);
+  if (!Number.isNaN(sent)) return secondsAhead(sent, DAY_SECONDS);
+  return secondsAhead(Number(issuedAt) * 1000, MAX_SKEW_SECONDS);
+}
+
+/** How far a time is ahead; `undefined` for none, and for one that no clock explains. */
+function secondsAhead(time: number, most: number) {
   const seconds = Math.round((time - Date.now()) / 1000);
   if (Math.abs(seconds) <= most) return seconds;
   return undefined;
@@ -238,16 +243,17 @@ function rebuild({ status, body }: Answer, received: Headers) {
 
 /** The error for an answer that decides nothing. */
 function notUsable(url: string, headers: Headers, refusal: Refusal, secrets: Iterable<string>) {
-  const { status, code, said } = refusal;
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
-  const words = [code, said].filter((text) => text !== "").join(": ");
-  let reason = `the provider answered with status ${status} (${printable(words)})`;
-  if (words === "") {
-    reason = `it has status ${status} and no usable JSON (${printable(contentType)})`;
-  }
-  if (isRedirect(status)) reason = "it redirects to another address, to which no token is sent";
+  const reason = faultOf(refusal, printable(contentType));
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
   return unusableAnswer(url, reason, remedyOf(refusal), retryAfterMs);
+}
+
+function faultOf({ status, code, said }: Refusal, contentType: string) {
+  if (isRedirect(status)) return "it redirects to another address, to which no token is sent";
+  const words = [code, said].filter((text) => text !== "").join(": ");
+  if (words === "") return `it has status ${status} and no usable JSON (${contentType})`;
+  return `the provider answered with status ${status} (${printable(words)})`;
 }
 
 function unusableAnswer(url: string, reason: string, remedy: string, retryAfterMs?: number) {

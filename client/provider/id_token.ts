@@ -17,7 +17,7 @@ const LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout";
  * TLS connection. An attacker who can set them back by up to 15 minutes can as well sign a new token. An
  * ID token of that age still counts as expired where it is the bearer.
  */
-export function judgedSkew(skew = 0): number {
+export function judgedSkew(skew = 0) {
   return Math.abs(skew) <= MAX_SKEW_SECONDS ? skew : 0;
 }
 
@@ -43,7 +43,7 @@ export async function assertIdToken(
   answer: oauth.TokenEndpointResponse,
   clientId: string,
   now: number,
-): Promise<void> {
+) {
   const claims = oauth.getValidatedIdTokenClaims(answer);
   if (claims === undefined) return;
   const { alg, typ } = readClaims(answer.id_token!, 0) ?? {};
@@ -96,7 +96,7 @@ export async function isSignedByOne(
   response: Response,
   idToken: string,
   keys: readonly Json[],
-): Promise<boolean> {
+) {
   const { kid } = readClaims(idToken, 0) ?? {};
   for (const key of keys.slice(0, MAX_KEYS)) {
     // Each as the only key of a server of its own: oauth4webapi keeps the keys of a server.

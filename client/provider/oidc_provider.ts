@@ -43,28 +43,32 @@ export class OidcProvider {
     signal: AbortSignal | undefined,
     run: (context: RequestContext) => Promise<T>,
     advice?: RefusalAdvice,
-  ): Promise<T> {
+  ) {
     return await this.#attempt(action, signal, async () => {
       const server = await this.#discover(signal);
       const sender = this.#sender(signal);
       const client = { client_id: sender.identity.clientId };
-      const send = (isTurned: boolean) => {
+      return await this.#proveIn(server, (isTurned) => {
         const auth = this.#proof?.prove(server, isTurned, sender) ?? oauth.None();
         return run({ ...sender, server, client, auth });
-      };
-      const isTurned = this.#isTurned; // before another request has turned it
-      try {
-        return await send(isTurned);
-      } catch (error) {
-        if (refusalKind(error) !== "client" || !this.#proof?.hasOtherWay(server)) throw error;
-        // A provider looks at the client before it looks at a code or a token, which is unused then.
-        const other = send(!isTurned);
-        const kind = await other.then(() => undefined, refusalKind);
-        if (kind === "client" || kind === "flow") throw error; // neither way is to blame
-        this.#isTurned = !isTurned;
-        return await other;
-      }
+      });
     }, advice);
+  }
+
+  /** Sends requests in the way of proof that served last; after its refusal, in the other way. */
+  async #proveIn<T>(server: oauth.AuthorizationServer, send: (isTurned: boolean) => Promise<T>) {
+    const isTurned = this.#isTurned; // before another request has turned it
+    try {
+      return await send(isTurned);
+    } catch (error) {
+      if (refusalKind(error) !== "client" || !this.#proof?.hasOtherWay(server)) throw error;
+      // A provider looks at the client before it looks at a code or a token, which is unused then.
+      const other = send(!isTurned);
+      const kind = await other.then(() => undefined, refusalKind);
+      if (kind === "client" || kind === "flow") throw error; // neither way is to blame
+      this.#isTurned = !isTurned;
+      return await other;
+    }
   }
 
   /**
@@ -92,7 +96,7 @@ export class OidcProvider {
    *
    * @param action The failed action, as in "Cannot {action} at {issuer}".
    */
-  async prepare(action: string): Promise<void> {
+  async prepare(action: string) {
     await this.#attempt(action, undefined, () => this.#discover());
   }
 
@@ -101,13 +105,13 @@ export class OidcProvider {
    *
    * @returns `false` where the provider has no revocation endpoint.
    */
-  async revoke(token: string, hint: "refresh_token" | "access_token"): Promise<boolean> {
+  async revoke(token: string, hint: "refresh_token" | "access_token") {
     const run = (context: RequestContext) => revokeToken(context, token, hint);
     return await this.use("revoke the sign-in", undefined, run);
   }
 
   /** The hosts, with ports, of all endpoints. Unlike a grant, this needs no permission for them. */
-  async endpointHosts(): Promise<string[]> {
+  async endpointHosts() {
     const hosts = async () => endpointHosts(await this.#find());
     return await this.#attempt("find the provider's endpoints", undefined, hosts);
   }

@@ -41,7 +41,7 @@ interface RefreshOptions {
  */
 export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | undefined {
   if (!id_token) return undefined;
-  const { iss, sub, nonce } = (typeof id_token === "string" && readClaims(id_token)) || {};
+  const { iss, sub, nonce } = readClaims(id_token) ?? {};
   return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
 }
 

@@ -1,4 +1,4 @@
-import { isObject, type Json } from "../../backends/common/json.ts";
+import { type Json, objectIn } from "../../backends/common/json.ts";
 import { redact } from "../../backends/common/redaction.ts";
 import type { RefusalKind } from "../errors.ts";
 
@@ -132,7 +132,7 @@ function codeName(code: string, secrets: Iterable<string>) {
 
 /** The error in any provider's form: OAuth, Okta, PingOne, Google, AWS. */
 function readWords(json: Json): RefusalWords {
-  const inner = isObject(json.error) ? json.error : {};
+  const inner = objectIn(json.error);
   const { error_code, errorCode, code, __type, errorSummary, message } = json;
   return {
     code: firstText(json.error, error_code, errorCode, code, inner.status, __type),
@@ -148,7 +148,7 @@ function firstText(...values: unknown[]) {
 
 /** The meaning of an answer, by eight rules. The first that fits decides. */
 function judge(answer: RefusalAnswer, { code, said, sub }: RefusalWords): RefusalKind {
-  const { at, status, json, hasProof = false } = answer;
+  const { at, status, json, hasProof } = answer;
   const words = `${code} ${said}`;
   const byCode = kindOfCode(code);
   if (at === "find") return "fault"; // rule 3: an answer without a grant decides nothing
@@ -183,12 +183,12 @@ function judge(answer: RefusalAnswer, { code, said, sub }: RefusalWords): Refusa
 }
 
 /** Whether the provider is ill or busy, by its status or its code and words. */
-export function isBusy(status: number, words: string): boolean {
+export function isBusy(status: number, words: string) {
   return BUSY.includes(status) || status >= 500 || isOneOf(OF_FAULT, words);
 }
 
 /** Whether an answer leads elsewhere. No redirect is followed. */
-export function isRedirect(status: number): boolean {
+export function isRedirect(status: number) {
   return status >= 300 && status < 400;
 }
 
@@ -214,11 +214,11 @@ function isOfEntra({ error_codes, error_description }: Json) {
 }
 
 /** Whether words say that the API is not known, or not allowed. */
-export function namesApi(words: string): boolean {
+export function namesApi(words: string) {
   return isOneOf(OF_API, words);
 }
 
 /** Whether words name the client or its proof. */
-export function namesClient(words: string): boolean {
+export function namesClient(words: string) {
   return isOneOf(OF_CLIENT, words);
 }

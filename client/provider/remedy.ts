@@ -20,7 +20,7 @@ export const PROVE = `Give ${PROOFS}. ${ITS_VARIABLES}.`;
 
 /** The way around a policy against codes. The page tells a person of it, and not this program. */
 export const INSTEAD_OF_CODE = `If the page refused the code by a policy, set ${BY_BROWSER}.`;
-const ASK = "ask the provider's administrator.";
+export const ASK = "ask the provider's administrator.";
 const SIGN_IN = "Sign in again.";
 const CLIENT = `Check ${CLIENT_ID}. The client has to be enabled`;
 const CONFIDENTIAL = `A confidential client needs ${PROOFS}. ${ITS_VARIABLES}`;
@@ -116,7 +116,7 @@ const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remed
 ];
 
 /** The way on from a refusal, in whole sentences. */
-export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
+export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}) {
   const { kind, at, code, said, sub } = refusal;
   const { ofClient, ofToken = "" } = advice;
   const words = `${code} ${sub} ${said}`;

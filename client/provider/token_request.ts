@@ -118,11 +118,11 @@ async function requestOnce(
   });
   Object.assign(got, await response.clone().json());
   const idToken = String(got.id_token);
-  const alg = readClaims(idToken, 0)?.alg;
   const stated = providerSkew(response.headers.get("date"), readClaims(idToken)?.iat);
-  const date = stated === undefined ? undefined : Date.now() + stated * 1000;
   runtime.skew = stated ?? runtime.skew;
+  const time = { sentAt, ...byProvider(stated, sentBySystem) };
   const skew = judgedSkew(stated);
+  const alg = readClaims(idToken, 0)?.alg;
   const judged = {
     ...client,
     [oauth.clockSkew]: skew,
@@ -131,9 +131,15 @@ async function requestOnce(
   };
   const answer = await process(server, judged, response);
   await assertIdToken(answer, client.client_id, Math.floor(Date.now() / 1000) + skew);
+  return { response, answer, time };
+}
+
+/** The time of an answer that has just come, by the provider's clock, where that is known. */
+function byProvider(skew: number | undefined, sentBySystem: number) {
+  if (skew === undefined) return {};
+  const date = Date.now() + skew * 1000;
   // A stop after the request makes the clock here look late, and never the tokens fresher.
-  const ahead = date === undefined ? undefined : Math.round((date - sentBySystem) / 1000);
-  return { response, answer, time: { sentAt, date, skew: ahead } };
+  return { date, skew: Math.round((date - sentBySystem) / 1000) };
 }
 
 /**
@@ -146,7 +152,7 @@ export async function assertSigned(
   context: RequestContext,
   { response, answer: { id_token } }: TokenAnswer,
   coming?: Promise<Json[]>,
-): Promise<void> {
+) {
   if (id_token === undefined) return;
   const isSigned = (keys: Json[]) => isSignedByOne(context.server, response, id_token, keys);
   const keys = await (coming ?? requestKeys(context));
@@ -211,11 +217,10 @@ export async function revokeToken(
   context: RequestContext,
   token: string,
   hint: "refresh_token" | "access_token",
-): Promise<boolean> {
+) {
   const { server, client, auth, runtime, signal } = context;
   const fetch = providerFetch(DISCOVERY, runtime);
-  const get = (url: string) => fetch(url, { signal });
-  const revocation_endpoint = await findRevocationEndpoint(server, get);
+  const revocation_endpoint = await findRevocationEndpoint(server, (url) => fetch(url, { signal }));
   if (revocation_endpoint === undefined) return false;
   const found = { ...server, revocation_endpoint };
   const response = await oauth.revocationRequest(found, client, auth, token, {
@@ -233,8 +238,8 @@ export async function revokeToken(
  */
 export function toTokenSet({ answer, time }: TokenAnswer): TokenSet {
   const { access_token, refresh_token, id_token, scope } = answer;
-  for (const token of [access_token, id_token]) {
-    if (token === undefined || isSendable(token)) continue;
+  const bearers = [access_token, id_token ?? []].flat();
+  if (!bearers.every(isSendable)) {
     throw new TypeError("a token has characters that no request can carry");
   }
   // The granted scope is shown.

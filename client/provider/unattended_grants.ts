@@ -25,7 +25,6 @@ export async function requestUnattended(provider: OidcProvider): Promise<TokenSe
   return { ...await request(provider), refreshToken: undefined };
 }
 
-const BY_CLIENT = named("flow", "client_credentials");
 /**
  * Requests a token for the client itself: RFC 6749, section 4.4. There is no person, and so no ID token;
  * that of a provider that sends one is dropped.
@@ -33,7 +32,7 @@ const BY_CLIENT = named("flow", "client_credentials");
 async function requestClientTokens(provider: OidcProvider) {
   return await provider.use("get a token", undefined, async (context) => {
     if (context.identity.proof === undefined) {
-      throw unusable(BY_CLIENT, "the client has no proof", PROVE);
+      throw unusable(named("flow", "client_credentials"), "the client has no proof", PROVE);
     }
     return await firstTokens(context, await newDpopKey(context), {
       send: senderOf(context, "client_credentials"),
@@ -56,7 +55,7 @@ function senderOf(
     oauth.genericTokenEndpointRequest(server, client, auth, grant, {
       ...parameters,
       ...(scope !== "" && { scope }),
-      ...additionalParameters as Record<string, string>,
+      ...additionalParameters,
     }, options);
 }
 

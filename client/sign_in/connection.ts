@@ -89,7 +89,7 @@ export function serve(
 export async function exchange(
   connection: Deno.Conn,
   answer: (request: HttpRequest) => HttpResponse,
-): Promise<void> {
+) {
   const timer = setTimeout(() => close(connection), READ_MS);
   try {
     const reading = readRequest(connection).finally(() => clearTimeout(timer));
@@ -105,7 +105,7 @@ export async function exchange(
 }
 
 /** Closes a connection that may be closed already. */
-function close(connection: { close(): void }): void {
+function close(connection: { close(): void }) {
   try {
     connection.close();
   } catch {

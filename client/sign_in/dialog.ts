@@ -98,7 +98,6 @@ function openDialog({ runtime, ask, signal }: AskPersonOptions) {
 
   /** Adds the way for an address that another machine's browser ends on. */
   const withWay = (answer: PageAnswer): PageAnswer => {
-    const { submit } = answer;
     if (ask[ON_LINK] !== undefined) return { ...answer, handIn: NEXT_CELL };
     if (notebook() !== undefined) {
       const { advice, cells } = twoCells(ask.call, ask.demand);
@@ -106,10 +105,10 @@ function openDialog({ runtime, ask, signal }: AskPersonOptions) {
       afterInterrupt = [`${away} ${advice}`, ...cells].join("\n");
       return { ...answer, handIn: [`Interrupt this cell, and ${advice}`, ...cells] };
     }
-    if (submit === undefined || !canReadTerminal()) return answer;
+    if (!canReadTerminal()) return answer;
     // Before the prompt asks for an address, since the terminal would show it.
     pastes = readPastes({
-      onAddress: submit,
+      onAddress: answer.submit,
       say: (fault) => void opening?.then((prompt) => prompt.note(`Not taken: ${fault}.`)),
       onInterrupt: (name) => person.abort(interruption("Sign in again.", name)),
     });

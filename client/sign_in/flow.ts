@@ -69,7 +69,7 @@ export async function runFlow(
 }
 
 /** The error where this module, or the caller's function, cannot show the code or the link. */
-export function promptError(error: unknown): ValidMindAuthError {
+export function promptError(error: unknown) {
   return new ValidMindAuthError("prompt_failed", {
     action: "sign in",
     reason: "the code or the link could not be shown",

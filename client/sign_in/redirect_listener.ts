@@ -45,7 +45,7 @@ export function openRedirectListener(setting: RedirectSetting) {
      * @param onOther Is called for a second browser.
      * @returns The address that this program opens in a browser of this computer, in place of the link.
      */
-    expect(expected: BrowserAnswer, link: string, onOther: () => void): string {
+    expect(expected: BrowserAnswer, link: string, onOther: () => void) {
       answer = expected;
       start = browserStart(link, onOther);
       const host = hostname.includes(":") ? `[${hostname}]` : hostname;
@@ -56,7 +56,7 @@ export function openRedirectListener(setting: RedirectSetting) {
 }
 
 /** Binds the first port of the setting that is free. */
-function listenAtFirst(setting: RedirectSetting): Deno.TcpListener[] {
+function listenAtFirst(setting: RedirectSetting) {
   let fault: unknown;
   for (const port of setting.ports) {
     try {

@@ -6,47 +6,44 @@ import type { Session, SignInOptions, StartedSignIn } from "../session.ts";
 import type { AuthorizationPrompt, InitOptions, SessionOptions } from "../session_options.ts";
 import { ON_LINK } from "./flow.ts";
 
-/** The function that signs in. */
-type OpenSession = (options: SessionOptions, demand?: ApiDemand) => Promise<Session>;
-
 /**
  * Starts a sign-in in the browser, and gives it back as soon as its link is shown: one cell shows the link,
  * and another hands in the address.
  */
 export async function startInBrowser(
-  openSession: OpenSession,
+  openSession: (options: SessionOptions, demand?: ApiDemand) => Promise<Session>,
   { for: wanted, ...options }: SessionOptions & Partial<SignInOptions>,
 ): Promise<StartedSignIn> {
   const asked = checkSessionOptions(options, "start the sign-in", false);
   const demand = wanted && demandIn("start the sign-in", { for: wanted });
   checkFlow(asked);
   const stop = new AbortController();
-  let newest: AuthorizationPrompt | undefined;
-  let next = Promise.withResolvers<AuthorizationPrompt>();
+  let shown: AuthorizationPrompt | undefined;
+  let nextLink = Promise.withResolvers<AuthorizationPrompt>();
   const session = openSession({
     ...asked,
     flow: "browser",
     signal: AbortSignal.any([asked.signal ?? [], stop.signal].flat()),
     [ON_LINK]: (link: AuthorizationPrompt) => {
-      newest = link;
-      next.resolve(link);
-      next = Promise.withResolvers(); // for the link after it, with fewer scopes
+      shown = link;
+      nextLink.resolve(link);
+      nextLink = Promise.withResolvers(); // for the link after it, with fewer scopes
     },
   } as SessionOptions, demand).catch(throwToCaller);
   let hasEnded = false;
   const end = session.then(() => undefined).finally(() => hasEnded = true);
   /** A link; `undefined` where the sign-in ends before. */
-  const orEnd = (link: Promise<AuthorizationPrompt>) => Promise.race([link, end]);
-  const first = await orEnd(next.promise);
+  const linkOrEnd = (link: Promise<AuthorizationPrompt>) => Promise.race([link, end]);
+  const first = await linkOrEnd(nextLink.promise);
   return {
     ...given({ url: first?.url, expiresAt: first?.expiresAt }),
     async finish(address) {
       // At the end its own error says more than a refusal of the address, and a session needs none.
       if (address !== undefined && !hasEnded) {
-        const { promise } = next;
-        await newest?.submit(address);
+        const { promise } = nextLink;
+        await shown?.submit(address);
         // This cell has to end, or the address of a new link could not be handed in by the next one.
-        if (await orEnd(promise)) throw newLink();
+        if (await linkOrEnd(promise)) throw newLink();
       }
       return await session;
     },
@@ -84,12 +81,6 @@ export const NEXT_CELL = [
 /** This module by its own address: a notebook may have imported it, or parts of it, by any name. */
 const MODULE = JSON.stringify(import.meta.url.replace("client/sign_in/two_steps", "mod"));
 
-/** Two cells that sign in, and the way to them. */
-interface TwoCells {
-  advice: string;
-  cells: string[];
-}
-
 /**
  * The way to hand in an address where a notebook's cell waits for the browser. The two cells sign in to
  * the entry of the waiting call, by its own options. The call itself then finds that sign-in, so that
@@ -98,7 +89,7 @@ interface TwoCells {
  * @param call The options of the call.
  * @param demand The demand of an API that the sign-in has to meet.
  */
-export function twoCells(call: InitOptions = {}, demand?: ApiDemand): TwoCells {
+export function twoCells(call: InitOptions = {}, demand?: ApiDemand) {
   const members = Object.entries(call)
     .filter(([name, value]) => value !== undefined && isOfSignIn(name as OptionName))
     .map(([name, value]) => `${name}: ${literal(name as OptionName, value)}`);

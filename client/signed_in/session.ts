@@ -88,14 +88,14 @@ export class SignedInSession implements Session {
     return this.#options.tokens?.backend;
   }
 
-  async accessToken(options: AccessTokenOptions = {}): Promise<string> {
+  async accessToken(options: AccessTokenOptions = {}) {
     const tokens = this.#tokensFor("give an access token");
     checkCallOptions("give an access token", options, TOKEN_TYPES);
     const rejected = options.forceRefresh ? tokens.held.bearer?.token ?? "" : undefined;
     return (await tokens.bearer(rejected, options.signal)).token;
   }
 
-  async signIn(options: SignInOptions): Promise<void> {
+  async signIn(options: SignInOptions) {
     const tokens = this.#tokensFor("sign in again");
     const demand = demandIn("sign in again", options);
     await (await tokens.renewal()).signInAgain(demand, options.signal);
@@ -111,7 +111,7 @@ export class SignedInSession implements Session {
     return headers;
   }
 
-  async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+  async fetch(input: string | URL | Request, init?: RequestInit) {
     return await (await this.#loadApi()).fetch(input, init);
   }
 
@@ -161,13 +161,13 @@ export class SignedInSession implements Session {
     return this.#options.tokens?.held.forget();
   }
 
-  close(): Promise<void> {
+  close() {
     this.#isClosed = true;
     this.forget();
     return Promise.resolve();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose]() {
     return this.close();
   }
 
@@ -175,7 +175,7 @@ export class SignedInSession implements Session {
   [Symbol.for("Deno.customInspect")](
     inspect: typeof Deno.inspect,
     options: Deno.InspectOptions,
-  ): string {
+  ) {
     return `Session ${inspect(sessionSummary(this, this.#status()), options)}`;
   }
 
@@ -191,21 +191,17 @@ export class SignedInSession implements Session {
   }
 
   /** The URL that headers are for: one of the API, or any secure one without an API. */
-  async #targetOf(url: string | URL): Promise<URL> {
+  async #targetOf(url: string | URL) {
     if (this.apiHost !== undefined) return (await this.#loadApi()).resolve(url);
     return secureUrl(String(url), "the URL", "give headers");
   }
 
-  async #loadApi(): Promise<ApiClient> {
+  async #loadApi() {
     const { ApiClient } = await import("../api/client.ts");
-    const { tokens, asksAgain } = this.#options;
+    const { asksAgain } = this.#options;
     return this.#api ??= new ApiClient({
       ...this.#options,
       credentials: (options) => this.#credentials(options),
-      canRenew: tokens !== undefined,
-      isStored: async () => await tokens?.isStored(),
-      onRefusedAgain: () => tokens?.keepQuiet(),
-      remedyFor: async (demand) => await tokens?.remedyFor(demand),
       ...asksAgain && { session: this },
     });
   }
@@ -218,9 +214,7 @@ export class SignedInSession implements Session {
     return { headers, fetch: dpopFetch(fetch, dpopKey) };
   }
 
-  async #headers(
-    { rejected, demand, signal }: RenewalOptions,
-  ): Promise<{ headers: OwnHeaders; dpopKey?: CryptoKeyPair | undefined }> {
+  async #headers({ rejected, demand, signal }: RenewalOptions) {
     this.#assertOpen();
     const { tokens } = this.#options;
     if (tokens === undefined) return { headers: this.#ownHeaders() };
@@ -254,7 +248,7 @@ export class SignedInSession implements Session {
     };
   }
 
-  #assertOpen(): void {
+  #assertOpen() {
     if (!this.#isClosed) return;
     throw new ValidMindAuthError("session_closed", {
       action: "use the session",
@@ -267,7 +261,7 @@ export class SignedInSession implements Session {
 let activeSession: SignedInSession | undefined;
 
 /** Makes a session the active one of this process; `undefined` leaves none. */
-export function setActiveSession(session: SignedInSession | undefined): void {
+export function setActiveSession(session: SignedInSession | undefined) {
   activeSession = session;
 }
 
@@ -299,7 +293,7 @@ export function backendStatus(
 function sessionSummary(
   { issuer, apiHost, model }: Session,
   { kind, signedIn, email, name, subject, expiresAt, backend }: SessionStatus,
-): Record<string, unknown> {
+) {
   const who = email ?? name ?? subject ?? signedIn;
   return given({
     ...(kind === "api_key" ? { apiKey: signedIn } : { signedIn: signedIn && who }),

@@ -91,7 +91,7 @@ async function clearNamed(
   );
   // An entry of this key is of this client, also where it does not say so.
   const named = { issuer, client_id: clientId };
-  return await clearEach(backend, keys, () => providerOf(named, identity, options), options);
+  return await clearEach(backend, keys, () => providerOf(named, identity, options), revoke);
 }
 
 async function clearAll(
@@ -112,7 +112,7 @@ async function clearAll(
       ? await Promise.try(chooseIdentity, options, places).catch(() => undefined)
       : undefined;
     const provider = (entry: OidcCredentials) => providerOf(entry, own, options);
-    return await clearEach(backend, [...keys], provider, options);
+    return await clearEach(backend, [...keys], provider, revoke);
   } catch (error) {
     // The faults that the removal of a store cures: it is not understood, or has no space for a change.
     const isCured = /^backend_(corrupt|full)$/.test(String(codeOf(error).code));
@@ -127,9 +127,8 @@ async function clearEach(
   backend: OidcCredentialsBackend,
   cleared: readonly string[],
   provider: Parameters<typeof clearCredentials>[2],
-  options: ClearOidcCredentialsOptions,
+  revoke: boolean,
 ): Promise<ClearResult> {
-  const { revoke = false } = options;
   const active = activeIn(backend, cleared);
   const held = active?.session.forget();
   const results: ClearResult[] = [];
@@ -152,7 +151,7 @@ async function clearEach(
   const [worst] = results.toSorted((one, other) => rank(one) - rank(other));
   const { revocation = withoutSignIn(revoke), reason } = worst ?? {};
   const keys = results.flatMap((result) => result.keys);
-  return { keys, revocation, ...(reason !== undefined && { reason }) };
+  return { keys, revocation, ...given({ reason }) };
 }
 
 /**
@@ -235,8 +234,8 @@ async function providerOf(
   const url = checkIssuer(normalizeIssuer(issuer), ACTION);
   const clientId = normalizeClientId(client_id);
   const isOwn = own !== undefined && own.issuer === url && own.clientId === clientId;
-  const proof = given({ proof: isOwn ? own.proof : undefined });
-  const identity = { kind: "oidc", issuer: url, clientId, scope: "openid", ...proof } as const;
+  const proof = isOwn ? own.proof : undefined;
+  const identity = { kind: "oidc", issuer: url, clientId, scope: "openid", proof } as const;
   const { openProvider } = await loadProvider();
   return openProvider(identity, runtimeOf(options));
 }

@@ -3,7 +3,7 @@ import { remember } from "../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { joinScopes, parametersOf, shortfallOf } from "../api/demand.ts";
-import { type Bearer, coversScope, readClaims } from "../entry/bearer.ts";
+import { type Bearer, coversScope } from "../entry/bearer.ts";
 import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
 import { isShownByCaller, showLine } from "../prompt/terminal.ts";
 import { BY_BROWSER } from "../provider/remedy.ts";
@@ -12,7 +12,7 @@ import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { loadProvider, NO_KEY } from "./entry_use.ts";
 import { noLiveBearer } from "./login_required.ts";
-import { type HeldTokens, isAlive, type TokenSourceOptions } from "./session_tokens.ts";
+import { type HeldTokens, isAlive, subOf, type TokenSourceOptions } from "./session_tokens.ts";
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal extends EntryRenewal {
@@ -100,7 +100,8 @@ export class TokenRenewal extends EntryRenewal {
         if (!isShownByCaller(this.options.ask!)) void showLine(OPEN);
       },
     );
-    held.adopt(entry);
+    if (demand) this.#adopt(entry); // the sign-in that it has joined may be another person's
+    else held.adopt(entry);
     if (held.bearer === undefined) throw noLiveBearer(this.options);
   }
 
@@ -150,6 +151,7 @@ export class TokenRenewal extends EntryRenewal {
    */
   async #prepareAgain(demand: ApiDemand, before: OidcCredentials | undefined) {
     const { identity, runtime, ask } = this.options;
+    const held = this.#held;
     const askedAt = Date.now() / 1000;
     const { scope: more, ...demanded } = parametersOf(demand);
     const scope = joinScopes(identity.scope, before?.scope, more);
@@ -158,15 +160,17 @@ export class TokenRenewal extends EntryRenewal {
       provider: await (await loadProvider()).openProvider({ ...identity, scope }, runtime),
       ask: { ...ask, demanded, demand },
       previous: { scope } as OidcCredentials,
-      /** The error for tokens of another person than the stored ones, and for those that do not meet the demand. */
+      /** The error for tokens of another person than those stored or in use, and for tokens that do not meet the demand. */
       faultIn(entry: OidcCredentials, present = before) {
         const sub = subOf(entry);
         // An ID token that names nobody is another's.
-        if ([before, present].some((one) => one?.id_token && (subOf(one) ?? "") !== sub)) {
+        if (
+          [before, present, held.entry].some((one) => one?.id_token && (subOf(one) ?? "") !== sub)
+        ) {
           return new ValidMindAuthError("id_token_invalid", {
             action,
             reason: "the new ID token is of another person",
-            remedy: "Sign in as the person of the stored sign-in, or sign out first.",
+            remedy: "Sign in as the same person, or sign out first.",
           });
         }
         const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
@@ -236,7 +240,7 @@ export class TokenRenewal extends EntryRenewal {
   #followFailure(error: unknown, claims?: string) {
     const { unstored } = this.store;
     const { scope } = this.options.identity;
-    if (unstored && coversScope(unstored, scope) && !this.#isOfAnother(unstored)) {
+    if (unstored && coversScope(unstored, scope) && !this.#held.isOfAnother(unstored)) {
       this.#held.adoptUnstored(unstored);
     } else if (!claims && endsSignIn(error)) this.#held.dropRefreshToken();
   }
@@ -252,15 +256,10 @@ export class TokenRenewal extends EntryRenewal {
 
   /** Takes over an entry of the session's own person. It does not go on as whoever signed in meanwhile. */
   #adopt(entry: OidcCredentials) {
-    if (this.#isOfAnother(entry)) {
+    if (this.#held.isOfAnother(entry)) {
       throw this.loginRequired("another person has signed in since this session began");
     }
     this.#held.adopt(entry);
-  }
-
-  #isOfAnother(entry: OidcCredentials) {
-    const before = this.#held.entry;
-    return before?.id_token && entry.id_token && subOf(before) !== subOf(entry);
   }
 
   /** The key that a bearer is bound to. */
@@ -279,11 +278,6 @@ export class TokenRenewal extends EntryRenewal {
 /** A second prompt would wait for nobody. */
 const OPEN =
   "A sign-in of an earlier call waits: finish that one, or interrupt this one and start again.";
-
-/** The person of an entry, as its ID token names one. */
-function subOf({ id_token }: OidcCredentials) {
-  return readClaims(`${id_token}`)?.sub;
-}
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */
 function isFault(error: unknown) {

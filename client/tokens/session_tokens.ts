@@ -8,7 +8,7 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, freshUntil } from "../entry/bearer.ts";
+import { type Bearer, bearerOf, freshUntil, readClaims } from "../entry/bearer.ts";
 import { isEntryOfKey } from "../credential_key.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
@@ -106,6 +106,12 @@ export class HeldTokens {
     if (this.#entry !== undefined) this.#entry = { ...this.#entry, refresh_token: null };
   }
 
+  /** Whether an entry is of another person than the one in use, as far as their ID tokens tell. */
+  isOfAnother(entry: OidcCredentials): boolean {
+    const before = this.entry;
+    return Boolean(before?.id_token && entry.id_token) && subOf(before!) !== subOf(entry);
+  }
+
   /** Gives the bearer out for some seconds more, up to its end. */
   bridge(): void {
     const { expiresAt = 0 } = this.bearer ?? {};
@@ -119,6 +125,11 @@ export class HeldTokens {
     this.#entry = this.#bearer = undefined;
     return entry;
   }
+}
+
+/** The person of an entry, as its ID token names one. */
+export function subOf({ id_token }: OidcCredentials): unknown {
+  return readClaims(id_token)?.sub;
 }
 
 /** Whether a bearer has not ended. */
@@ -136,7 +147,7 @@ export interface Unstored {
    * The grants that it may replace: that before it, and those of earlier unstored entries, whose write may
    * have been done without an answer.
    */
-  replaces: readonly Grant[];
+  readonly replaces: Grant[];
 }
 
 /** A refresh or a sign-in that is under way. */

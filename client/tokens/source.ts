@@ -106,9 +106,10 @@ export class TokenSource {
     });
   }
 
-  /** Whether the sign-in is still stored. */
+  /** Whether the sign-in is still stored, and not that of another person. */
   async isStored(): Promise<boolean> {
-    return await this.#options.stored.read() !== undefined;
+    const entry = await this.#options.stored.read();
+    return entry !== undefined && !this.held.isOfAnother(entry);
   }
 
   /** The way to sign in as an API demands, where `Session.signIn` may not ask. */

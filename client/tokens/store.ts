@@ -9,7 +9,7 @@ import type {
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { type Grant, StoredCredential } from "./session_tokens.ts";
+import { type Grant, StoredCredential, type Unstored } from "./session_tokens.ts";
 
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
@@ -42,17 +42,21 @@ export class CredentialStore extends StoredCredential {
 
   /**
    * Stores the entry of a new sign-in, whatever is stored. Under the lock, since a refresh may run. Where it
-   * cannot be written, it later replaces only the entry that was there at the approval. If that cannot be
-   * read, it replaces the one from before the sign-in. So a later sign-out or sign-in of another process wins.
+   * cannot be written, it later replaces only the entry that was there then. If that cannot be read, it
+   * replaces the one from before the sign-in. So a later sign-out or sign-in of another process wins.
    */
   async saveNew(entry: OidcCredentials, before: OidcCredentials | undefined): Promise<void> {
-    const atApproval = this.read().catch(() => before); // nothing waits for it while the write succeeds
+    const look = () => this.read().catch(() => before); // nothing waits for it while the write succeeds
+    let present = look();
     const { signOuts } = this;
     try {
-      await this.withLock(() => this.#put(entry).catch(() => this.#put(entry)));
+      await this.withLock(() => {
+        present = look(); // a refresh that had the lock may have stored its tokens
+        return this.#put(entry).catch(() => this.#put(entry));
+      });
       this.shared.unstored.delete(this.key);
     } catch (error) {
-      throw this.#keepUnstored(entry, [grantOf(await atApproval)], signOuts, error);
+      throw this.#keepUnstored(entry, [grantOf(await present)], signOuts, error);
     }
   }
 
@@ -62,17 +66,29 @@ export class CredentialStore extends StoredCredential {
    * written, it is kept in this process.
    */
   async replace(entry: OidcCredentials, replaced: OidcCredentials | undefined): Promise<boolean> {
+    const unstored = this.shared.unstored.get(this.key);
+    const own = [replaced, entry].map(grantOf);
+    // A sign-in came in between, and could not be stored yet.
+    if (unstored && !own.includes(grantOf(unstored.entry))) return false;
     // Also the states of an unstored entry, which it follows.
-    const earlier = this.shared.unstored.get(this.key)?.replaces ?? [];
-    const replaces = [grantOf(replaced), ...earlier];
+    const replaces = [grantOf(replaced), ...unstored?.replaces ?? []];
     const { signOuts } = this;
     try {
       const isStored = await this.#putOver(entry, replaces);
-      if (isStored) this.shared.unstored.delete(this.key);
+      if (isStored && !this.#yields(entry, unstored)) this.shared.unstored.delete(this.key);
       return isStored;
     } catch (error) {
+      if (this.#yields(entry, unstored)) return false;
       throw this.#keepUnstored(entry, replaces, signOuts, error);
     }
+  }
+
+  /** Whether another entry is kept than at the begin of a write. It may replace what was written. */
+  #yields(entry: OidcCredentials, unstored: Unstored | undefined) {
+    const kept = this.shared.unstored.get(this.key);
+    if (kept === unstored) return false;
+    kept?.replaces.push(grantOf(entry));
+    return true;
   }
 
   /** Signs out: removes the entry, and ends the sessions of this process that use it. */
@@ -167,7 +183,7 @@ export class CredentialStore extends StoredCredential {
    */
   #keepUnstored(
     entry: OidcCredentials,
-    replaces: readonly Grant[],
+    replaces: Grant[],
     signOuts: number,
     error: unknown,
   ) {

@@ -154,6 +154,7 @@ const BAD: [name: string, answers: Answers][] = [
   ["of another host", bad({ resource: "https://other.example.com/v1/" })],
   ["without a resource", bad({ resource: undefined })],
   ["a resource that is no text", bad({ resource: [API] })],
+  ["a resource with control characters", bad({ resource: `${API}\u001b\n` })],
   ["without an issuer", bad({ authorization_servers: [] })],
   ["without issuers", bad({ authorization_servers: undefined })],
   ["an issuer with http:", bad({ authorization_servers: ["http://login.example.com"] })],

@@ -7,7 +7,7 @@ import { openSession, pairOf } from "../sign_in_target.ts";
 
 const LINE_END = 10;
 
-export async function run({ flags, args, command }: CommandCall): Promise<void> {
+export async function run({ flags, args, command }: CommandCall) {
   const [path] = args;
   if (path === undefined) {
     throw usageError("Cannot call the API: it takes one path. Give one, such as: api ping");

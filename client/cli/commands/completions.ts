@@ -13,7 +13,7 @@ const CHANGES = ["set", "unset"].map((name) => ({
   flags: CHANGE_FLAGS,
 }));
 
-export function run({ commands, command, args: [shell = "bash"] }: CommandCall): void {
+export function run({ commands, command, args: [shell = "bash"] }: CommandCall) {
   const { words: shells = [] } = command;
   if (!shells.includes(shell)) throw unknownWord(shell, "a shell", shells);
   if (shell === "fish") print(fishScript(commands));
@@ -21,13 +21,13 @@ export function run({ commands, command, args: [shell = "bash"] }: CommandCall):
 }
 
 /** The values that a shell offers for a flag. A store has other names as well. */
-function offersFor(flag: FlagName): string {
+function offersFor(flag: FlagName) {
   const { choices = [], isStore } = FLAGS[flag];
   return [...choices, ...isStore ? BUILT_IN_NAMES : []].join(" ");
 }
 
 /** The words of fish: it takes each with its command. */
-function fishScript(commands: readonly Command[]): string {
+function fishScript(commands: readonly Command[]) {
   const line = (condition: string, words: string) =>
     `complete -c ${PROGRAM} -n ${quotePosix(condition)} ${words}\n`;
   const names = commands.map(({ name, summary }) =>
@@ -51,7 +51,7 @@ function fishScript(commands: readonly Command[]): string {
 }
 
 /** One script for both shells: zsh runs it by its own emulation of bash. */
-function completionScript(commands: readonly Command[]): string {
+function completionScript(commands: readonly Command[]) {
   const used = [...new Set(commands.flatMap(({ flags }) => flags))];
   const values = used.map((name) => {
     const { value } = FLAGS[name];

@@ -1,5 +1,6 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import { parseObject } from "../../../backends/common/json.ts";
+import { lookIfPresent } from "../../../backends/common/judge_path.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { quoteArgument } from "../../../backends/common/runtime.ts";
@@ -27,7 +28,6 @@ import { CONFIG_VARIABLE, lackOfSettings, settingsPath } from "../../options/set
 import { preflight } from "../../permissions/preflight.ts";
 import type { PermissionNeed } from "../../format_permissions.ts";
 import { env, selectionNeeds } from "../../permissions/start_needs.ts";
-import type { InitOptions } from "../../session_options.ts";
 import { type Command, type CommandCall, PROGRAM, usageError } from "../command.ts";
 import { CHANGE_FLAGS, FlagValues } from "../flags.ts";
 import { columns, note, printResult, toJsonText } from "../output.ts";
@@ -43,16 +43,17 @@ import {
 
 const CHANGE = "change the settings";
 
-export async function run({ flags, args, command }: CommandCall): Promise<void> {
+export async function run({ flags, args, command }: CommandCall) {
   const [way = "list", ...words] = args;
-  const misuse = usageError(
-    "Cannot use config like this: a word or a flag is unknown, missing or too many. " +
-      `Give it as config ${command.args}.`,
-  );
+  const misuse = () =>
+    usageError(
+      "Cannot use config like this: a word or a flag is unknown, missing or too many. " +
+        `Give it as config ${command.args}.`,
+    );
   if (way === "set" || way === "unset") {
     const pairs = way === "set" ? pairsOf(words) : words.map((word): Pair => [word, ""]);
-    const isKept = flags.keys().every((flag) => CHANGE_FLAGS.includes(flag)); // any other one is not
-    if (!isKept || pairs.at(-1)?.[1] === undefined) throw misuse;
+    const isTaken = flags.keys().every((flag) => CHANGE_FLAGS.includes(flag)); // any other one is not
+    if (!isTaken || pairs.at(-1)?.[1] === undefined) throw misuse();
     const { path, names, absent } = await change(flags, way, pairs);
     const profile = flags.text("profile");
     const place = profile === undefined ? path : `the profile ${profile} of ${path}`;
@@ -70,7 +71,7 @@ export async function run({ flags, args, command }: CommandCall): Promise<void> 
     return;
   }
   if (way === "discover" && words.length === 1) await keepApi(flags, words[0]!, CHANGE);
-  else if (way !== "list" || words.length > 0) throw misuse;
+  else if (way !== "list" || words.length > 0) throw misuse();
   await list(flags, command);
 }
 
@@ -84,7 +85,7 @@ function pairsOf([word, ...rest]: readonly string[]): Pair[] {
   return [[name, value], ...pairsOf(rest)];
 }
 
-async function list(flags: FlagValues, { action }: Command): Promise<void> {
+async function list(flags: FlagValues, { action }: Command) {
   preflight(action, [...identityNeeds(flags), ...selectionNeeds()]);
   const { denial: reason, rows, ...file } = await settingsOf(flags, action);
   const { path, state, profile, profiles } = file;
@@ -92,21 +93,21 @@ async function list(flags: FlagValues, { action }: Command): Promise<void> {
   const applies = profile === undefined ? "" : `profile ${profile} applies; `;
   const names = profiles.length === 0 ? "" : ` (${applies}profiles: ${profiles.join(", ")})`;
   const shownRows = rows.map(({ name, value, source }) => [name, shownValue(value), source]);
-  // A secret without an issuer is an API key.
-  const lacksSignIn = state === "absent" ||
-    rows.every((row) => row.name !== "issuer" && row.value !== undefined);
+  // A secret, whose value is not shown, is an API key where there is no issuer.
+  const hasSignIn = rows.some(({ name, value }) => name === "issuer" || value === undefined);
+  const isToKeep = path !== undefined && (state === "absent" || !hasSignIn);
   const text = [
     columns([["settings file", place + names]]),
     reason === undefined ? "\n" : `${reason}\n\n`,
     rows.length === 0 ? "Nothing is set.\n" : columns(shownRows),
-    path !== undefined && lacksSignIn ? `\nTo keep settings, run: ${keepLine(rows, flags)}\n` : "",
+    isToKeep ? `\nTo keep settings, run: ${keepLine(rows, flags)}\n` : "",
   ].join("");
   const settings = Object.fromEntries(rows.map(({ name, ...row }) => [name, row]));
   printResult(flags, { file: { ...file, reason }, settings }, text);
 }
 
 /** The command that keeps the sign-in in force; where there is none, one to fill in. */
-function keepLine(rows: readonly SettingRow[], flags: FlagValues): string {
+function keepLine(rows: readonly SettingRow[], flags: FlagValues) {
   const values = { issuer: "https://login.example.com", clientId: "my-client" };
   const inForce = rows.map(({ name, value }) => [name, value]);
   const { issuer, clientId } = { ...values, ...Object.fromEntries(inForce) };
@@ -114,7 +115,7 @@ function keepLine(rows: readonly SettingRow[], flags: FlagValues): string {
   return `${PROGRAM} config set ${words.join(" ")}${valueFlags(flags, ["profile", "config"])}`;
 }
 
-function shownValue(value: unknown): string {
+function shownValue(value: unknown) {
   if (value === undefined) return "(set, not shown)";
   return printable(typeof value === "string" ? value : JSON.stringify(value));
 }
@@ -165,22 +166,12 @@ export async function keepApi(
   return new FlagValues(flags).set("issuer", [`${issuer}`]).set("client-id", [`${clientId}`]);
 }
 
-/** Tells of variables that win over what was kept. Nobody signs in beside them. */
+/** Tells of variables that win over what was kept: the next command would use another sign-in. */
 async function tellVariables(
   flags: FlagValues,
   action: string,
   kept: Readonly<Record<string, unknown>>,
 ) {
-  const variables = await variablesInTheWay(flags, kept);
-  if (variables === "") return;
-  const advice = `variables win over the settings that were kept. Run:\n  unset ${variables}\n` +
-    "or give --profile NAME here and to each command.";
-  if (action !== CHANGE) throw usageError(`Cannot ${action}: ${advice}`);
-  note(`Note: ${advice}\n`);
-}
-
-/** The variables that win over what was kept, so that the next command would use another sign-in. */
-async function variablesInTheWay(flags: FlagValues, kept: Readonly<Record<string, unknown>>) {
   const places = { profile: flags.text("profile"), [SETTINGS_FILE]: flags.text("config") };
   const { origin } = await findOrigin(places, CHANGE);
   const inTheWay = ["apiKey", "apiUrl", ...Object.keys(kept)].flatMap((name) => {
@@ -190,7 +181,12 @@ async function variablesInTheWay(flags: FlagValues, kept: Readonly<Record<string
     if (found.place.kind === "profile") return OPTIONS.profile.variable;
     return found.from;
   });
-  return [...new Set(inTheWay)].join(" ");
+  if (inTheWay.length === 0) return;
+  const variables = [...new Set(inTheWay)].join(" ");
+  const advice = `variables win over the settings that were kept. Run:\n  unset ${variables}\n` +
+    "or give --profile NAME here and to each command.";
+  if (action !== CHANGE) throw usageError(`Cannot ${action}: ${advice}`);
+  note(`Note: ${advice}\n`);
 }
 
 /** Whether an option of a flag is kept: all that a settings file has, but for what is for one sign-in. */
@@ -225,16 +221,8 @@ async function change(
   way: "set" | "unset",
   pairs: readonly Pair[],
 ) {
-  const variables = variableNeeds(flags);
-  const folderNeeds = (path: string): PermissionNeed[] => {
-    const reason = "to change the settings file";
-    const shared = { path: dirname(path), reason, need: "always" } as const; // also for its lock
-    return [{ name: "read", ...shared }, { name: "write", ...shared }];
-  };
-  const all = (path?: string) => () => [...variables, ...path ? folderNeeds(path) : []];
-  preflight(CHANGE, variables, "always", all(settingsPath()));
+  preflight(CHANGE, changeNeeds(flags));
   const path = placeOfFile(flags);
-  preflight(CHANGE, folderNeeds(path), "always", all(path));
   const profile = flags.text("profile");
   const draft = () => draftChange(path, way, pairs, profile);
   const { names, absent } = draft();
@@ -248,7 +236,10 @@ async function change(
 function writeSettings(path: string, draft: () => { text: string }) {
   const { text } = draft();
   try {
-    replaceFile(resolveLink(path), text);
+    const file = resolveLink(path);
+    const { mode } = lookIfPresent(file) ?? {};
+    replaceFile(file, text);
+    if (mode) Deno.chmodSync(file, mode & 0o777); // one for everybody stays readable
   } catch (error) {
     throw fileError("write", path, error);
   }
@@ -296,13 +287,19 @@ function parseChanged(path: string, text: string, before: string) {
   }
 }
 
-/** The variables that name the place of the file. */
-function variableNeeds(flags: FlagValues): PermissionNeed[] {
-  if (flags.has("config")) return [];
-  return [CONFIG_VARIABLE, HOME_VARIABLE].map((one) => env(one, "to find the settings file"));
+/** The variables that name the place of the file, and its folder, which also holds the lock. */
+function changeNeeds(flags: FlagValues): PermissionNeed[] {
+  const file = flags.text("config");
+  const variables = file === undefined ? [CONFIG_VARIABLE, HOME_VARIABLE] : [];
+  const needs = variables.map((one) => env(one, "to find the settings file"));
+  const path = file ?? settingsPath();
+  if (!path) return needs;
+  const reason = "to change the settings file";
+  const folder = { path: dirname(path), reason, need: "always" } as const;
+  return [...needs, { name: "read", ...folder }, { name: "write", ...folder }];
 }
 
-function placeOfFile(flags: FlagValues): string {
+function placeOfFile(flags: FlagValues) {
   const path = flags.text("config") ?? settingsPath();
   if (path) return path;
   throw usageError(
@@ -312,7 +309,7 @@ function placeOfFile(flags: FlagValues): string {
 }
 
 /** The file as it stands, with keys that are not known, too. */
-function readDocument(path: string): Record<string, unknown> {
+function readDocument(path: string) {
   let text = "{}";
   try {
     text = readText(path);
@@ -338,10 +335,10 @@ function profileOf(
 }
 
 /** The checks of a sign-in. What it also needs may be set later. */
-function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>): void {
+function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>) {
   const own = { issuer: "https://login.example.com", clientId: "my-client", model: "cl123" };
   const api = { apiHost: "https://api.example.com/", listen: "127.0.0.1:8765" };
-  const options = { ...own, ...api, ...values } as InitOptions;
+  const options = { ...own, ...api, ...values };
   resolveOptions(options, CHANGE, true);
   checkBrowserOptions(options, CHANGE);
   if (backend !== undefined) parseBackendSpec(`${backend}`, "backend");

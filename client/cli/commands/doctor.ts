@@ -1,6 +1,6 @@
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { VERSION } from "../../../backends/common/runtime.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { wrapBackend } from "../../../backends/common/wrap_backend.ts";
 import { createSession, prepareCall, type PreparedCall } from "../../create_session.ts";
 import { credentialKey } from "../../credential_key.ts";
 import { asksNobody } from "../../entry/bearer.ts";
@@ -37,7 +37,7 @@ export async function run({ flags, command }: CommandCall): Promise<number | voi
 }
 
 /** Runs all checks. One that fails does not stop the others that can go on without it. */
-async function examine(findings: Findings, flags: FlagValues, action: string): Promise<void> {
+async function examine(findings: Findings, flags: FlagValues, action: string) {
   let target: SignInTarget | undefined;
   let call!: PreparedCall;
   const isSet = await findings.examine("settings", async () => {
@@ -101,7 +101,7 @@ async function checkSettings(
   return { result: advice === undefined ? "ok" : "warning", message, advice };
 }
 
-function subjectOf(target: SignInTarget | undefined): string {
+function subjectOf(target: SignInTarget | undefined) {
   if (target === undefined) return "an API key is set (VM_API_KEY), and nobody signs in";
   const { issuer, clientId, audience } = target.identity;
   const words = `client ${clientId} at ${issuer}`;
@@ -110,14 +110,14 @@ function subjectOf(target: SignInTarget | undefined): string {
 }
 
 /** The store, written and read under its lock. */
-async function checkStore(target: SignInTarget): Promise<string> {
+async function checkStore(target: SignInTarget) {
   assertPersistent(target.backend, "sign in");
   const store = storeOf(target);
   await store.withLock(() => store.probe());
   return `a test entry was written to ${describeBackend(target.backend)}, read and removed`;
 }
 
-function storeOf({ backend, identity }: SignInTarget): CredentialStore {
+function storeOf({ backend, identity }: SignInTarget) {
   const { issuer, clientId, audience } = identity;
   return new CredentialStore(backend, credentialKey(issuer, clientId, audience, identity));
 }
@@ -162,7 +162,7 @@ async function checkApi(
   { apiHost = "", runtime }: PreparedCall["resolved"],
   target: SignInTarget | undefined,
   hasToken: boolean,
-): Promise<string> {
+) {
   if (!hasToken) {
     const status = await reachEndpoint(apiHost, runtime);
     return `${apiHost} answers ${status}, and no token was sent`;
@@ -178,12 +178,19 @@ async function checkApi(
   }
 }
 
-/** A session with a copy of the stored token, which it cannot refresh. */
+/** A session with the stored token, which it cannot refresh. Nothing of it is stored. */
 async function openCopy(flags: FlagValues, target: SignInTarget | undefined): Promise<Session> {
   const options = sessionOptions(flags);
   if (target === undefined) return await createSession(options);
   const store = storeOf(target);
-  const copy = new MemoryCredentialsBackend();
-  copy.put(store.key, { ...(await store.read())!, refresh_token: null });
+  const entry = { ...(await store.read())!, refresh_token: null };
+  // By the name of the store, which the settings may demand.
+  const copy = wrapBackend(target.backend, {
+    get: () => entry,
+    put: () => false,
+    delete: () => {},
+    storeId: undefined,
+    withLock: undefined,
+  });
   return await createSession({ ...options, credentialsBackend: copy, interactive: false });
 }

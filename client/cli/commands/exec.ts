@@ -12,7 +12,7 @@ const SIGNALS: readonly Deno.Signal[] = isWindows
 
 const OF_TERMINAL = /INT|QUIT|BREAK/;
 
-export async function run({ flags, args, command }: CommandCall): Promise<number> {
+export async function run({ flags, args, command }: CommandCall) {
   const [program, ...programArgs] = args;
   if (program === undefined) {
     throw usageError("Cannot run the program: none is given. Give it after --.");
@@ -35,7 +35,7 @@ export async function run({ flags, args, command }: CommandCall): Promise<number
 }
 
 /** Refuses a program that a folder of somebody else's could give. */
-function assertTrusted(program: string): void {
+function assertTrusted(program: string) {
   if (isProgramPath(program)) return;
   const fault = faultOfPath(readEnv("PATH", `find ${program}`));
   if (fault !== undefined) throw notStarted(program, fault, EXIT.programRefused);
@@ -52,7 +52,7 @@ function start(program: string, options: Deno.CommandOptions) {
   }
 }
 
-function notStarted(program: string, reason: string, exit: number): CliError {
+function notStarted(program: string, reason: string, exit: number) {
   const message = `Cannot run ${program}: ${reason}. Check PATH, and the program's name and mode.`;
   return new CliError(message, "program_failed", exit);
 }

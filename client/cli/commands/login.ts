@@ -14,7 +14,7 @@ import {
 import { keepApi } from "./config.ts";
 import { readStatus, statusText } from "./status.ts";
 
-export async function run({ flags: given, args, command }: CommandCall): Promise<void> {
+export async function run({ flags: given, args, command }: CommandCall) {
   const { action } = command;
   const [address] = args;
   const flags = address === undefined ? given : await keepApi(given, address, action);

@@ -28,7 +28,7 @@ export async function run({ flags, command }: CommandCall): Promise<number | voi
   if (isMissed) return EXIT.failure;
 }
 
-function removalText(result: ClearResult, all: boolean): string {
+function removalText(result: ClearResult, all: boolean) {
   const { keys, wholeStore } = result;
   const nobody = `Nobody was signed in.${all ? "" : ` To see all sign-ins: ${PROGRAM} list`}\n`;
   const removed = wholeStore
@@ -37,7 +37,7 @@ function removalText(result: ClearResult, all: boolean): string {
   return removed + revocationText(result);
 }
 
-function revocationText({ revocation, reason }: ClearResult): string {
+function revocationText({ revocation, reason }: ClearResult) {
   if (revocation === "not_requested") return "";
   if (revocation === "revoked") return "The provider has ended the tokens.\n";
   if (revocation === "nothing_to_revoke") return "There was nothing to revoke.\n";

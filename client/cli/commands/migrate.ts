@@ -6,7 +6,7 @@ import { note, printResult } from "../output.ts";
 import { valueFlags } from "../report_error.ts";
 import { assertPersistent, chooseBackend, sessionOptions } from "../sign_in_target.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<void> {
+export async function run({ flags, command }: CommandCall) {
   if (!flags.has("from") && !flags.has("to")) {
     throw usageError("Cannot migrate: neither --from nor --to is given. Give one, or both.");
   }
@@ -33,7 +33,7 @@ export async function run({ flags, command }: CommandCall): Promise<void> {
   }
 }
 
-function migrationText({ copied, kept, deleted }: MigrationResult): string {
+function migrationText({ copied, kept, deleted }: MigrationResult) {
   const text = [
     [copied, "Copied  ", ""],
     [kept, "Kept    ", " (the target had it, or a newer one)"],

@@ -4,7 +4,7 @@ import type { CommandCall } from "../command.ts";
 import { findNeeds, installLine } from "../installation.ts";
 import { printResult } from "../output.ts";
 
-export async function run({ flags, command }: CommandCall): Promise<void> {
+export async function run({ flags, command }: CommandCall) {
   const kind = flags.text("for") ?? "script";
   const { needs, required, unstable } = await findNeeds(flags, kind, command.action);
   const denoFlags = (unstable + permissionFlags(required)).trimEnd();

@@ -12,7 +12,7 @@ import {
   isFresh,
 } from "../../entry/bearer.ts";
 import { entryStatus } from "../../entry/entry_status.ts";
-import { assertAllowed, findOrigin } from "../../options/places.ts";
+import { assertAllowed } from "../../options/places.ts";
 import type { OidcIdentity } from "../../options/resolve_identity.ts";
 import { formatTime } from "../../prompt/prompt.ts";
 import { backendStatus } from "../../signed_in/session.ts";
@@ -21,21 +21,21 @@ import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import { type FlagValues, SIGN_IN_FLAGS } from "../flags.ts";
 import { columns, printResult } from "../output.ts";
 import { valueFlags } from "../report_error.ts";
-import { findTarget, KEEPING_STORE, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
+import { findTarget, KEEPING_STORE, type SignInTarget } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const target = await findTarget(flags, command.action);
   const report = await readStatus(target);
   printResult(flags, report, `${statusText(report, target)}${wayOn(report, flags)}`);
   if (target !== undefined) {
-    const { settings } = await findOrigin(sessionOptions(flags), command.action);
-    assertAllowed(settings, command.action, target.backend, target.identity.issuer);
+    const { settings, backend, identity } = target;
+    assertAllowed(settings, command.action, backend, identity.issuer);
   }
   if (!report.signedIn) return EXIT.signInNeeded;
 }
 
 /** The way to a sign-in, where there is none. */
-function wayOn({ signedIn, backend }: StatusReport, flags: FlagValues): string {
+function wayOn({ signedIn, backend }: StatusReport, flags: FlagValues) {
   if (signedIn) return "";
   if (backend?.persistent === false) return `\nThis store keeps no tokens. ${KEEPING_STORE}\n`;
   return `\nTo sign in: ${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}\n`;
@@ -117,7 +117,7 @@ function stateOf(
   return entry.refresh_token ? "refreshable" : "expired";
 }
 
-export function statusText(report: StatusReport, target: SignInTarget | undefined): string {
+export function statusText(report: StatusReport, target: SignInTarget | undefined) {
   if (target === undefined) {
     return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
   }
@@ -152,20 +152,20 @@ export function rowsOf(report: Report): string[][] {
   return rows.filter((row): row is string[] => row[1] !== undefined);
 }
 
-function headOf(report: Report): string[] {
+function headOf(report: Report) {
   const { error, state, signedIn } = report;
   if (error !== undefined) return ["Unreadable", error.message];
   if (state === "none") return ["Not signed in", ""];
   return [signedIn ? "Signed in" : "Last signed in", personText(report)];
 }
 
-function personText({ name, email, subject, flow, clientId }: Report): string {
+function personText({ name, email, subject, flow, clientId }: Report) {
   if (flow === "client_credentials") return `as the client ${clientId} itself`;
   return `as ${email ?? name ?? subject ?? "a person without a name from the provider"}`;
 }
 
 /** The end of the token, and what comes then. */
-export function tokenText({ state, expiresAt, expiresIn = 0, refreshable }: Report): string {
+export function tokenText({ state, expiresAt, expiresIn = 0, refreshable }: Report) {
   const next = nextText(state, refreshable);
   if (expiresAt === undefined) return `not there${next}`;
   const isOver = expiresIn <= 0;

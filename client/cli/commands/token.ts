@@ -25,7 +25,7 @@ const FORMATS: Record<typeof TOKEN_FORMATS[number], Format> = {
 };
 
 /** `token`: the only command that prints a secret. */
-export async function run({ flags, command }: CommandCall): Promise<void> {
+export async function run({ flags, command }: CommandCall) {
   if (flags.has("json") && flags.has("format")) {
     throw usageError("Cannot use --json with --format: each is a format. Give one.");
   }

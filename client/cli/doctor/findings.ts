@@ -21,7 +21,7 @@ export class Findings {
     this.#flags = flags;
   }
 
-  get isFailed(): boolean {
+  get isFailed() {
     return this.all.some(({ result }) => result === "fail");
   }
 
@@ -30,7 +30,7 @@ export class Findings {
    *
    * @param run Gives the answer; its words alone where all is well.
    */
-  async examine(check: string, run: () => Promise<Answer | string>): Promise<boolean> {
+  async examine(check: string, run: () => Promise<Answer | string>) {
     try {
       const answer = await run();
       const isWords = typeof answer === "string";
@@ -45,7 +45,7 @@ export class Findings {
     }
   }
 
-  get text(): string {
+  get text() {
     return columns(this.all.flatMap(({ result, check, message, advice }) => {
       const [first = "", ...rest] = message.split("\n");
       const more = advice === undefined ? rest : [...rest, `→ ${advice}`];

@@ -17,7 +17,7 @@ const HELD_BACK: Answer = {
   message: "the request would send the client's assertion, which may serve once",
 };
 /** Whether a client proves itself by an assertion of somebody else, which may serve once. */
-export function hasAssertion({ proof }: OidcIdentity): boolean {
+export function hasAssertion({ proof }: OidcIdentity) {
   return proof?.option.startsWith("clientAssertion") === true;
 }
 
@@ -26,7 +26,7 @@ export async function examineProvider(
   findings: Findings,
   call: PreparedCall,
   provider: OidcProvider,
-): Promise<void> {
+) {
   const { issuer, scope, flow, proof } = provider.identity;
   const isAlone = asksNobody(flow);
   const use = (run: (context: RequestContext) => Promise<string>) => () =>
@@ -54,7 +54,7 @@ export async function examineProvider(
 }
 
 /** The clock, by which tokens are judged. */
-function checkClock({ runtime: { skew = 0 }, server }: RequestContext): Promise<string> {
+function checkClock({ runtime: { skew = 0 }, server }: RequestContext) {
   const words = `${Math.abs(skew)} s ${skew > 0 ? "behind" : "ahead of"} the provider's`;
   if (Math.abs(skew) <= MAX_SKEW_SECONDS) return Promise.resolve(words);
   throw new ValidMindAuthError("id_token_invalid", {
@@ -65,7 +65,7 @@ function checkClock({ runtime: { skew = 0 }, server }: RequestContext): Promise<
 }
 
 /** The token endpoint. The other ones are reached by the keys and by the flow. */
-async function checkEndpoints({ identity, server, runtime }: RequestContext): Promise<string> {
+async function checkEndpoints({ identity, server, runtime }: RequestContext) {
   assertCanSignIn(server, identity);
   const { host } = new URL(server.token_endpoint!);
   if (host !== new URL(identity.issuer).host) await reachEndpoint(server.token_endpoint!, runtime);
@@ -73,7 +73,7 @@ async function checkEndpoints({ identity, server, runtime }: RequestContext): Pr
 }
 
 /** The keys that sign ID tokens. */
-async function checkKeys(context: RequestContext): Promise<string> {
+async function checkKeys(context: RequestContext) {
   const keys = await fetchKeys(context);
   const signing = keys.filter(({ use }) => use !== "enc");
   if (signing.length === 0) throw noSigner();

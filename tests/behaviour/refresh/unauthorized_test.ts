@@ -87,6 +87,15 @@ test.signedIn("401: a sign-in that another process has removed is told, by each 
   await rejectsWith("reauthentication_required", calls[0]!, "claims");
 });
 
+test.signedIn("401: a sign-in that another person has replaced is told, by each call", async ({ session, ...world }) => {
+  const id_token = `e30.${btoa('{"sub":"another"}')}.`;
+  world.amend({ id_token, access_token: "of-another" });
+  for (const call of [() => session.get("thing"), () => session.fetch("thing")]) {
+    world.api.reject(1);
+    await rejectsWith("login_required", call, "another person has signed in");
+  }
+});
+
 test.signedIn("401: a provider that is down is told: the 401 would hide it", async ({ session, ...world }) => {
   for (const use of [() => session.get("thing"), () => session.fetch("thing")]) {
     world.api.reject(1);

@@ -189,7 +189,7 @@ test("joined sign-in: another program's ends the wait for a browser, and its sec
   assertEquals(await started.finish("http://127.0.0.1/?code=c&state=s"), session);
 });
 
-test("joined sign-in: a store that hangs is looked into once more at the approval, and holds up no poll", async (world) => {
+test("joined sign-in: a store that hangs is looked into before and under the lock at the approval, and holds up no poll", async (world) => {
   const { options, first } = twoPrograms(world);
   let begun = 0;
   world.clock.onDelay = (count) => {
@@ -198,7 +198,7 @@ test("joined sign-in: a store that hangs is looked into once more at the approva
     if (count === 4) world.provider.approve();
   };
   const session = await createSession({ ...options, onDeviceCode: () => {} });
-  assertEquals(first.calls.slice(begun), ["get", "get", "put"]);
+  assertEquals(first.calls.slice(begun), ["get", "get", "get", "put"]);
   first.before = undefined;
   await session.close();
 });

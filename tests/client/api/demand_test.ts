@@ -399,8 +399,9 @@ const BOB = { acr: "gold", sub: "bob@example.com" };
 
 demandTest("no token of a person who is not known goes over to another", async (context) => {
   context.amend({ id_token: null });
-  const error = await demandOf(context, demanding(STEP_UP));
-  await context.session.signIn({ for: error });
+  const { links: _, ...person } = personAtBrowser(context, context.brings);
+  const session = await context.signIn(person);
+  await session.signIn({ for: { demand: { acrValues: "gold" } } });
   const { id_token, refresh_token } = context.stored();
   assertEquals([readClaims(`${id_token}`)?.sub, refresh_token], [BOB.sub, null]);
 }, [{ claims: BOB, members: WITHOUT_REFRESH }]);
@@ -435,6 +436,27 @@ demandTest("the person of tokens that could not be stored counts", async (contex
   backend.put = put;
   const sign = () => session.signIn({ for: { demand: { acrValues: "gold" } } });
   await rejectsWith("id_token_invalid", sign, "another person");
+}, [{ claims: BOB }]);
+
+demandTest("the session's person counts after a sign-out elsewhere", async (context) => {
+  const { backend, key, session } = context;
+  backend.delete(key);
+  const sign = () => session.signIn({ for: { demand: { acrValues: "gold" } } });
+  await rejectsWith("id_token_invalid", sign, "another person");
+  assertEquals(backend.get(key), undefined);
+}, [{ claims: BOB }]);
+
+demandTest("a session takes no other person's sign-in that it has joined", async (context) => {
+  const { provider, session, amend, brings } = context;
+  const { access_token } = context.stored();
+  amend({ access_token: "of-bob", id_token: await provider.idToken(BOB) });
+  const { links: _, ...person } = personAtBrowser(context, brings);
+  const bob = await context.signIn(person);
+  const sign = (one: Session) => one.signIn({ for: { demand: { acrValues: "gold" } } });
+  const [ofBob, joined] = await Promise.allSettled([sign(bob), sign(session)]);
+  assertEquals([ofBob.status, joined.status], ["fulfilled", "rejected"]);
+  assertEquals(await bob.accessToken(), context.stored().access_token);
+  assertEquals(await session.accessToken(), access_token);
 }, [{ claims: BOB }]);
 
 interface AskedContext extends ScriptedWorld {
@@ -576,6 +598,16 @@ const UNUSABLE: [name: string, challenge: string, code: string][] = [
   [
     "an acr of another script",
     'Bearer error="insufficient_user_authentication", acr_values="g\u00e4"',
+    "unauthorized",
+  ],
+  [
+    "words that PowerShell runs",
+    'Bearer error="insufficient_scope", scope="a $(b)"',
+    "unauthorized",
+  ],
+  [
+    "claims that a terminal acts on",
+    `Bearer error="insufficient_claims", claims="${btoa('{"a":"\\u202e\\u009b2J"}')}"`,
     "unauthorized",
   ],
   ["no part at all", 'Bearer error="insufficient_user_authentication"', "unauthorized"],

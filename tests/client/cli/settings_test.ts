@@ -1,6 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
-import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
+import { createSession, MemoryCredentialsBackend, requiredPermissions } from "@validmind/auth";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { settingsOf } from "../../../client/cli/sign_in_target.ts";
 import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
@@ -214,6 +214,25 @@ posixTest("outside its usual place a file names no secret file and no store", as
   assertEquals(readSettingsFile(path).common, { ...A, apiHost: C });
   owner = 0; // such as of a hub
   for (const document of TRUSTED) readSettingsFile(write(document, 0o600, path));
+});
+
+posixTest("a superuser's file needs its folder, too", async () => {
+  const home = folder();
+  const store = { backend: "file", backendOptions: { path: "${TOKENS}/tokens.json" } };
+  const path = write({ ...A, ...store }, 0o600, join(home, "etc", "settings.json"));
+  const { statSync } = Deno;
+  using _ = replace(Deno, "statSync", (path) => ({ ...statSync(path), uid: 0 }));
+  const env = { HOME: home, USERPROFILE: home, VM_AUTH_CONFIG: path, TOKENS: home };
+  await withEnv(env, async () => {
+    const needs = JSON.stringify(await requiredPermissions({}, { call: "createSession" }));
+    for (const one of [dirname(path), "TOKENS"]) assertStringIncludes(needs, `"${one}"`);
+    using _ = replace(Deno.permissions, "querySync", (need) => {
+      const isFolder = "path" in need && need.path === dirname(path);
+      return { state: isFolder ? "prompt" : "granted" } as Deno.PermissionStatus;
+    });
+    const read = () => Promise.try(readSettingsFile, path);
+    await rejectsWith("settings_invalid", read, `--allow-read=${dirname(path)}`);
+  });
 });
 
 const OF_CLIENT = { clientKeyFile: "/keys/app.pem", subjectTokenFile: "/run/hub/ada" };

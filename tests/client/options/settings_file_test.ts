@@ -87,11 +87,14 @@ const sealed = (path: string) => ({
   backend: "encrypted",
   backendOptions: { backend: { name: "file", options: { path } }, key: { env: "TEST_KEY" } },
 });
+const VAULT = { address: "https://vault.example.com", path: "users/anna" };
 /** Stores, and whether their file is the one beside the settings. */
 const STORES: [store: object, isBeside: boolean][] = [
   [{ backend: "file", backendOptions: { path: "t.json" } }, true],
   [{ backend: "kv", backendOptions: { path: "t.json" } }, true],
   [{ backend: "kv", backendOptions: { path: ":memory:" } }, false],
+  [{ backend: "keychain", backendOptions: { lockFolder: "t.json" } }, true],
+  [{ backend: "vault", backendOptions: { ...VAULT, caCert: "t.json" } }, true],
   [sealed("t.json"), true],
   [{
     backend: "fallback",
@@ -105,8 +108,8 @@ Deno.test("settings in code: a relative file of a store is beside the settings",
     await withSettings({ profiles: { p: { ...OIDC, ...store } } }, async (home) => {
       const needs = await requiredPermissions({ profile: "p" }, { call: "createSession" });
       const folder = join(home, ".config", "validmind-auth");
-      const writes = needs.flatMap((need) => need.name === "write" ? `${need.path}` : []);
-      const isNamed = writes.some((path) => path.startsWith(folder));
+      const paths = needs.flatMap((need) => "path" in need ? `${need.path}` : []);
+      const isNamed = paths.some((one) => one.startsWith(folder) && !one.endsWith("settings.json"));
       assertEquals(isNamed, isBeside, JSON.stringify(store));
     });
   }

@@ -136,3 +136,50 @@ Deno.test("sign-in: a store that cannot be locked after the approval loses no to
     assertEquals([await later.accessToken(), backend.rows.get(world.key)], ["theirs", theirs]);
   }
 });
+
+const LATE: [fault: CredentialsBackendError, waits: "provider" | "store"][] = [
+  [LOCKED, "provider"],
+  [LOCKED, "store"],
+  [FULL, "provider"],
+];
+
+for (const [fault, waits] of LATE) {
+  test(`failed write: a refresh that waits for the ${waits} does not cost the sign-in meanwhile: ${fault.code}`, async (world) => {
+    let isFaulty = false;
+    const backend = new SpyBackend();
+    const options = { ...world.options, credentialsBackend: backend };
+    const session = await createSession(options);
+    const scope = `${(await session.status()).scope} more`;
+    if (fault === LOCKED) {
+      Object.assign(backend, {
+        withLock: <T>(_: string, fn: () => Promise<T>) => isFaulty ? Promise.reject(LOCKED) : fn(),
+      });
+    }
+    const [asked, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const wait = async () => {
+      asked.resolve();
+      await late.promise;
+    };
+    const put = backend.put.bind(backend);
+    backend.put = async (key, entry) => {
+      if (isFaulty && entry.scope === scope) throw FULL;
+      if (waits === "store" && key === world.key && entry.scope !== scope) await wait();
+      await put(key, entry);
+    };
+    let refresh = Promise.resolve("");
+    world.clock.onDelay = async () => { // the store has its proof, and the person is about to approve
+      if (waits === "provider") world.provider.script.token.push(wait);
+      refresh = session.accessToken({ forceRefresh: true });
+      await asked.promise;
+      isFaulty = true;
+      if (fault === FULL) backend.before = () => late.resolve(); // the sign-in waits for the lock
+    };
+    await rejectsWith("credentials_not_stored", () => createSession({ ...options, scope }));
+    late.resolve();
+    await refresh;
+    isFaulty = false;
+    const token = await session.accessToken({ forceRefresh: true });
+    const stored = backend.rows.get(world.key)!;
+    assertEquals([stored.access_token, stored.scope], [token, scope]);
+  });
+}

@@ -366,6 +366,14 @@ configTest("a file that cannot be used ends every command, and unset mends it", 
   await world.says(`config set model x --config ${long}`, 1, `Cannot open the lock file ${long}`);
 });
 
+configTest("a file that others may read stays so", async (world) => {
+  if (Deno.build.os === "windows") return;
+  const path = await world.write(client(world));
+  await Deno.chmod(path, 0o644);
+  await world.says("config set audience x", 0);
+  assertEquals((await Deno.stat(path)).mode! & 0o777, 0o644);
+});
+
 cliTest("config: a file that Deno does not permit is told", async (world) => {
   const path = await world.write({ ...client(world), clientId: "other" }, "elsewhere.json");
   await world.signIn();

@@ -116,6 +116,17 @@ Deno.test("doctor: a job's stored token goes to the API, unless the job would as
   }
 });
 
+Deno.test("doctor: the API gets the token where the settings permit one store alone", async () => {
+  const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
+  const only: SetUp = async ({ home }) => {
+    const folder = `${home}/.config/validmind-auth`;
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(`${folder}/settings.json`, '{"only": {"backends": ["file"]}}');
+  };
+  const { calls } = await doctorIn(all(withApi, stored(), only));
+  assertEquals(calls, [`Bearer ${SECRETS.access}`]);
+});
+
 Deno.test("doctor: a bound token goes to the API with its proof", async () => {
   const { jwk } = await generateDpopKey();
   const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
