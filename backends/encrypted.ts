@@ -381,7 +381,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       throw this.#undecrypted(key, "it was changed, or belongs to another credential");
     }
     const { key_id, pbkdf2 } = sealed;
-    const used = pbkdf2 ? "a passphrase" : `the key with the id "${printable(key_id, 64)}"`;
+    const used = pbkdf2 ? "a passphrase" : `the key with the id "${printable(key_id)}"`;
     const reason = `it was encrypted with ${used}, which is not among those given`;
     const advice = "Give it in key or in olderKeys.";
     throw this.#undecrypted(key, reason, advice, "encryption_key_unknown");
@@ -430,7 +430,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
         reason: `others changed the entry each time before it was written, ${spent}`,
         remedy: "Try again. If it stays so, end the program that writes this entry all the time.",
       });
-    return await repeat({ ...REPLACING, over }, async () => {
+    return await repeat({ tries: 20, withinMs: 10_000, over }, async () => {
       const present = await this.#inner.get(rowName(key));
       if (!isReplaced(await this.#entryIn(key, present))) return false;
       const isPresent = (found: OidcCredentials | undefined) =>
@@ -440,8 +440,6 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     });
   }
 }
-
-const REPLACING = { tries: 20, withinMs: 10_000, pauseMs: 2, longestPauseMs: 50 };
 
 function rowName(key: string) {
   return `${PREFIX}${key}`;

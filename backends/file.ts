@@ -110,7 +110,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
       path: "path",
       lockTimeoutMs: "milliseconds",
     });
-    const { path, lockTimeoutMs = 30_000 } = options;
+    const { path, lockTimeoutMs } = options;
     this.path = path ?? credentialsPath();
     this.#isDefaultPath = path === undefined;
     this.#options = { path: this.path, lockTimeoutMs, held: this.#held };
@@ -252,5 +252,5 @@ export async function withFileLock<T>(
 ): Promise<T> {
   needDeno("lock a file");
   const { withKeyLock } = await loadStore();
-  return await withKeyLock(path, key, fn, { ...options, timeoutMs: 30_000 });
+  return await withKeyLock(path, key, fn, { ...options });
 }

@@ -344,7 +344,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   #assertGood(action: string, ended: Ended, secrets: string[] = []) {
     const { code, signal } = ended;
     if (code === 0) return;
-    const words = cleanForeign(wordsOf(action, ended), secrets).slice(0, 200).replace(/\.$/, "");
+    const words = cleanForeign(wordsOf(action, ended), secrets).replace(/\.$/, "");
     const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
     const said = words === "" ? "nothing" : `"${words}"`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".

@@ -166,7 +166,6 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     const limits = {
       tries: 10,
       withinMs: this.#timeoutMs,
-      pauseMs: 5,
       over: (spent: string) =>
         new CredentialsBackendError("backend_locked", {
           action: `read the entry "${printable(key)}" of ${this.location}`,

@@ -49,7 +49,7 @@ export function checkOptions(
   }
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(types, name)) {
-      const shown = printable(name, 100);
+      const shown = printable(name);
       const remedy = didYouMean(name, names) || offer;
       throw fail({ action, reason: `unknown option "${shown}"`, remedy });
     }

@@ -4,7 +4,7 @@ export function knowCopies(ownClass: Function & { prototype: Error }, name: stri
   Object.defineProperty(ownClass, "name", { value: name }); // also in minified code
   const mark = Symbol.for(`@validmind/auth ${name}`);
   Object.defineProperties(ownClass.prototype, {
-    name: { value: name, configurable: true, writable: true },
+    name: { value: name },
     [mark]: { value: true },
   });
   const hasInstance = Function.prototype[Symbol.hasInstance];
@@ -15,8 +15,6 @@ export function knowCopies(ownClass: Function & { prototype: Error }, name: stri
     },
   });
 }
-
-const MOST_FRAMES = 100;
 
 /** Puts the code of an error into its name, which Deno prints for an uncaught error. */
 export function showCode(error: Error & { readonly code: string }): void {
@@ -32,7 +30,7 @@ export function showCode(error: Error & { readonly code: string }): void {
 export function showCaller(error: Error): void {
   const trace = { stack: "" };
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = MOST_FRAMES; // of which the caller's are the last
+  Error.stackTraceLimit = Infinity; // of which the caller's are the last
   Error.captureStackTrace(trace);
   Error.stackTraceLimit = limit;
   setFrames(error, framesOf(trace.stack).slice(0, limit));

@@ -80,9 +80,9 @@ function copyOf(error: unknown, secrets: Secrets, depth: number): Error {
   const isShown = cause instanceof Error && depth > 1;
   const inner = isShown ? causeFrom(cause, secrets, depth - 1) : undefined;
   const copy = copyWithout(error, message, secrets, inner);
-  const name = cleanForeign(`${error.name}`, secrets).slice(0, 60);
+  const name = cleanForeign(`${error.name}`, secrets);
   Object.defineProperty(copy, "name", { value: name });
-  const frames = framesOf(`${error.stack}`.replace(message, "")).slice(0, 10);
+  const frames = framesOf(`${error.stack}`.replace(message, ""));
   const places = cleanText(hideQueries(frames.join(" at ")), secrets);
   setFrames(copy, places.split(" at ").filter((place) => place !== ""));
   return copy;

@@ -32,7 +32,7 @@ export async function readText(
     if (isWhole(text)) return text;
     throw error;
   } finally {
-    reader.cancel().catch(() => undefined);
+    void reader.cancel().catch(() => undefined);
   }
 }
 

@@ -2,7 +2,7 @@ import { dirname } from "./paths.ts";
 import { isGranted } from "./permission.ts";
 import { isWindows, quoteArgument } from "./runtime.ts";
 
-const WRITABLE_FOR_OTHERS = 0o022;
+export const WRITABLE_FOR_OTHERS = 0o022;
 
 /** Why a file is not used, and the way on. */
 export class Refusal {

@@ -22,7 +22,7 @@ export interface Timer {
 }
 
 /** The longest time of a timer, in milliseconds. Deno ends a longer one at once. */
-export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+export const LONGEST_TIMER_MS = 2_147_483_647;
 
 /**
  * Waits `ms` milliseconds (24 days at most). Throws the reason of `signal` when it aborts.
@@ -53,11 +53,11 @@ export const SYSTEM_TIMER: Timer = { now: () => performance.now(), delay };
 /** Waits for a promise. Throws the reason of `signal` when it aborts first. */
 export async function untilAborted<T>(wait: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (signal === undefined) return await wait;
-  wait.catch(() => undefined); // it may fail later, when nobody waits any more
+  void wait.catch(() => undefined); // it may fail later, when nobody waits any more
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
+  signal.addEventListener("abort", onAbort);
   try {
     return await Promise.race([wait, aborted.promise]);
   } finally {
@@ -108,7 +108,7 @@ export class Once<T> {
   /** Keeps a promise in place of the earlier one, until it fails. */
   keep(coming: Promise<T>): Promise<T> {
     this.#kept = coming;
-    coming.catch(() => {
+    void coming.catch(() => {
       if (this.#kept === coming) this.#kept = undefined;
     });
     return coming;
@@ -148,7 +148,7 @@ export class Queue {
     } finally {
       own.resolve();
       // Not before the earlier runs have ended: after a wait that was given up, they still run.
-      tail.then(() => this.#tails.get(key) === tail && this.#tails.delete(key));
+      void tail.then(() => this.#tails.get(key) === tail && this.#tails.delete(key));
     }
   }
 

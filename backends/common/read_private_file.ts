@@ -19,8 +19,8 @@ const LONGEST_MS = 15_000;
 interface PrivateFileOptions {
   /** The thing in the file, for messages: "a key". */
   what: string;
-  /** The size of the largest such thing. */
-  maxBytes: number;
+  /** The size of the largest such thing. @default {1 MiB} */
+  maxBytes?: number;
   /** Bits that the mode of the user's own file must not have. @default {0o077} */
   forbiddenMode?: number;
   /**
@@ -71,6 +71,7 @@ export function readPrivateBytes(path: string, options: PrivateFileOptions): Pri
 
 /** `undefined` where the file was replaced or written meanwhile: half a token may look like one. */
 function readOnce(path: string, options: PrivateFileOptions): PrivateContent | undefined {
+  const { what, maxBytes = 1_048_576, forbiddenMode = 0o077 } = options;
   const link = Deno.lstatSync(path);
   const found = link.isSymlink ? Deno.statSync(path) : link;
   refuse(faultOfKind(found, "Give the path of a regular file."));
@@ -82,11 +83,11 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
   try {
     const info = file.statSync();
     if (!isSameFile(info, found)) return undefined;
-    refuse(faultOfContent(path, info, options.forbiddenMode ?? 0o077));
+    refuse(faultOfContent(path, info, forbiddenMode));
     const isOfOwner = link.uid === 0 || link.uid === info.uid;
     if (link.isSymlink && !isOfOwner) refuse(faultOfOwner(path, link));
-    if (info.size > options.maxBytes) {
-      const reason = `it has ${info.size} bytes, more than ${options.what}`;
+    if (info.size > maxBytes) {
+      const reason = `it has ${info.size} bytes, more than ${what}`;
       throw new Refusal(reason, "Check the path.");
     }
     const bytes = readToEnd(file, info.size);
@@ -129,9 +130,8 @@ function refusalFor(path: string, error: unknown): Refusal {
   if (error instanceof PermissionDenied) {
     return new Refusal("the operating system denies it", adviceOnDenial(path), error);
   }
-  if (!(error instanceof Error)) throw error;
-  const name = (error as { code?: string }).code ?? error.name;
-  return new Refusal(`it cannot be read (${name})`, "Check its path, owner and mode.", error);
+  const { name, code = name } = error as Error & { code?: string };
+  return new Refusal(`it cannot be read (${code})`, "Check its path, owner and mode.", error);
 }
 
 type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;

@@ -7,10 +7,12 @@ interface Repetition {
   readonly tries?: number;
   /** The time after which no try begins any more, in milliseconds. Without it only the tries count. */
   readonly withinMs?: number;
-  /** About the pause after the first try. Each further one is longer by as much, and none is regular. */
-  readonly pauseMs: number;
-  /** The pauses grow up to this. */
-  readonly longestPauseMs?: number;
+  /**
+   * About the pause after the first try. Each of the next 19 is longer by as much, and none is regular.
+   *
+   * @default {5, about the time of a write}
+   */
+  readonly pauseMs?: number;
   /** Ends the pause, and the tries. */
   readonly signal?: AbortSignal;
   readonly timer?: Timer;
@@ -25,8 +27,7 @@ export async function repeat<T>(
   limits: Repetition,
   attempt: () => MaybePromise<T | undefined>,
 ): Promise<T> {
-  const { tries = Infinity, withinMs = Infinity, signal, over } = limits;
-  const { pauseMs, longestPauseMs = pauseMs } = limits;
+  const { tries = Infinity, withinMs = Infinity, pauseMs = 5, signal, over } = limits;
   const { now, delay } = limits.timer ?? SYSTEM_TIMER;
   const begun = now();
   for (let tried = 1;; tried++) {
@@ -41,7 +42,7 @@ export async function repeat<T>(
     }
 
     const jitter = 0.5 + Math.random(); // two that met once shall not meet each time
-    const pause = Math.min(pauseMs * tried, longestPauseMs) * jitter;
+    const pause = pauseMs * Math.min(tried, 20) * jitter;
     await delay(Math.min(pause, leftMs), signal);
   }
 }

@@ -265,7 +265,6 @@ function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
 function readKeyFile(path: string): Uint8Array<ArrayBuffer> {
   const text = readPrivateFile(path, {
     what: "a key",
-    maxBytes: 1024,
     forbiddenMode: 0o027, // a platform may give the file to a group
     fail: (reason, remedy, cause) => {
       const code = isNotCapable(cause) ? "permission_required" : "invalid_options";

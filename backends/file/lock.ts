@@ -13,8 +13,8 @@ const ACTION = "open the lock file";
 
 /** Options of {@linkcode whileLocked}. */
 interface FileLockOptions<T> extends WithLockOptions<T> {
-  /** Longest wait, in milliseconds. */
-  timeoutMs: number;
+  /** Longest wait, in milliseconds. @default {30_000} */
+  timeoutMs?: number | undefined;
   /** In this process, holders of different keys share the lock. */
   key?: string;
 }
@@ -62,12 +62,10 @@ export function shortHash(key: string): string {
 export async function whileLocked<T>(
   path: string,
   fn: (isHeld: () => boolean) => T | Promise<T>,
-  { timeoutMs, signal, peek, key = "" }: FileLockOptions<T>,
+  { timeoutMs = 30_000, signal, peek, key = "" }: FileLockOptions<T>,
 ): Promise<T> {
   const limits = {
     withinMs: timeoutMs,
-    pauseMs: 5, // the time of a write
-    longestPauseMs: 100, // of a refresh: the processor is the holder's
     signal,
     over: () =>
       new CredentialsBackendError("backend_locked", {
@@ -194,7 +192,7 @@ export type FolderLocks = ReturnType<typeof folderLocks>;
 export function folderLocks(
   kind: string,
   place: string,
-  { lockFolder, lockTimeoutMs = 30_000 }: { lockFolder?: string; lockTimeoutMs?: number },
+  { lockFolder, lockTimeoutMs }: { lockFolder?: string; lockTimeoutMs?: number },
 ) {
   const folder = lockFolder ?? dirname(credentialsPath());
   const base = join(folder, `${kind}.${shortHash(place)}`);

@@ -92,7 +92,6 @@ export class StoreMarks {
     const limits = {
       withinMs: leftMs + 3 * this.#timeoutMs, // the looks take time, too
       pauseMs: 100,
-      longestPauseMs: 2000,
       over: (spent: string) =>
         new CredentialsBackendError("backend_timeout", {
           action: `remove credentials by ${program}`,

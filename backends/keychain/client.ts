@@ -220,7 +220,7 @@ async function withinLimits<T>(
   run: () => Promise<T>,
 ): Promise<T> {
   let removed: unknown;
-  const limits = { tries: 5, pauseMs: 5, over: () => keychainError(action, service, removed) };
+  const limits = { tries: 5, over: () => keychainError(action, service, removed) };
   const attempt = async () => {
     try {
       return { value: await run() };
@@ -254,8 +254,7 @@ function explainNativeFault(error: unknown): Fault {
   const text = nativeText(error);
   const [, ...fault] = FAULTS.find(([pattern]) => pattern.test(text ?? "")) ?? [];
   if (fault.length === 3) return fault;
-  const name = error instanceof Error ? printable(error.name, 60) : "unknown error";
-  return ["backend_unavailable", text ?? name, START];
+  return ["backend_unavailable", text ?? printable((error as Error).name), START];
 }
 
 export function describeKeychain(service: string): string {
@@ -264,9 +263,8 @@ export function describeKeychain(service: string): string {
 
 /** The words of the native libraries, which hold no stored value. Another error is shown by its name. */
 function nativeText(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
   const [text] = /^(Platform failure|Couldn't access platform storage|Value of|zbus|Secret)[^\n]*/
-    .exec(error.message) ?? [];
+    .exec((error as Error).message) ?? [];
   // The owner of the service's name on the bus chooses the words.
   return text === undefined ? undefined : printable(text).replace(/\.$/, "");
 }

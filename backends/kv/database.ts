@@ -100,8 +100,6 @@ async function whileBusy<T>(
 ) {
   const limits = {
     withinMs: Math.max(lockTimeoutMs, 1000),
-    pauseMs: 3,
-    longestPauseMs: 40,
     over: (spent: string) =>
       new CredentialsBackendError("backend_locked", {
         action: `${action} ${path}`,

@@ -69,7 +69,7 @@ function judgeFiles(database: string) {
 /** Whether the disk of a database has no space for SQLite's own files. SQLite has several words for that. */
 export async function isDiskFull(path: string) {
   try {
-    const unused = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+    const unused = `${path}.${crypto.randomUUID()}.tmp`;
     (await proveWrite(unused, SPACE_BYTES)).end();
     return false;
   } catch (error) {

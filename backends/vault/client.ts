@@ -1,6 +1,7 @@
 import { connectionFault, isLasting, UNTRUSTED } from "../common/connection_fault.ts";
 import { isLoopback, netHost } from "../common/host.ts";
 import { parseRetryAfter, readText } from "../common/http_answer.ts";
+import { WRITABLE_FOR_OTHERS } from "../common/judge_path.ts";
 import { objectIn, parseObject } from "../common/json.ts";
 import { assertNet, isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
@@ -23,15 +24,14 @@ interface VaultClientOptions {
   readonly timeoutMs: number;
 }
 
-const MAX_FILE_BYTES = 1024 * 1024;
-const PAUSES = { pauseMs: 100, longestPauseMs: 2_000 };
+const PAUSE_MS = 100;
 /**
  * With less time left it is not tried again: "no answer" would hide the trouble that is known. A fifth of a
  * short limit is enough.
  */
 const SHORTEST_TRY_MS = 500;
 /** The longest answer, unpacked. Vault's own storage takes 1 MiB. */
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+const MAX_ANSWER_BYTES = 16_777_216;
 /** More than an entry has. To look for a longer text takes seconds. */
 const LONGEST_SECRET = 100_000;
 
@@ -62,7 +62,7 @@ export class VaultClient {
       this.error(code, action, reason + spent, advice);
     let last: VaultTrouble;
     const over = (spent: string) => fault(last, `, ${spent}`);
-    return await repeat({ ...PAUSES, withinMs, signal, timer, over }, async () => {
+    return await repeat({ pauseMs: PAUSE_MS, withinMs, signal, timer, over }, async () => {
       const leftMs = Math.max(timeoutMs - (timer.now() - begun), 0);
       const result = await this.#attempt(request, leftMs);
       if ("status" in result) return result;
@@ -88,7 +88,6 @@ export class VaultClient {
     return readPrivateFile(path, {
       what,
       forbiddenMode,
-      maxBytes: MAX_FILE_BYTES,
       fail: (reason, advice, cause) =>
         this.error(
           isNotCapable(cause) ? "permission_required" : "backend_auth_failed",
@@ -104,7 +103,7 @@ export class VaultClient {
   }
 
   #trust(path: string) {
-    const pem = this.read(path, "use", "a certificate", 0o022); // no secret: others may read it
+    const pem = this.read(path, "use", "a certificate", WRITABLE_FOR_OTHERS); // no secret: others may read it
     try {
       // Deno ignores other formats, such as DER. The server's certificate would be blamed then.
       if (pem.includes("-----BEGIN CERTIFICATE-----")) {
@@ -221,7 +220,7 @@ const NOT_YET = [412, 429, 472, 473];
 function vaultWords(body: Record<string, unknown> = {}, secrets: readonly string[]) {
   const [first] = Array.isArray(body.errors) ? body.errors : [];
   if (typeof first !== "string") return "";
-  const words = redact(printable(first, 200), secrets);
+  const words = redact(printable(first), secrets);
   return words === "" ? "" : ` (${words})`;
 }
 
@@ -284,10 +283,9 @@ function failedConnection(error: unknown, address: URL): VaultTrouble {
     };
   }
   const fault = connectionFault(error);
-  const name = error instanceof Error ? error.name : "unknown";
   const setting = isDeno ? "VAULT_CACERT or the option caCert" : "NODE_EXTRA_CA_CERTS";
   return {
-    reason: fault ?? `the connection failed (${name})`,
+    reason: fault ?? `the connection failed (${(error as Error).name})`,
     advice: fault === UNTRUSTED
       ? `Name the PEM file of the authority that made it in ${setting}.`
       : "Check that it runs, its address and the network.",

@@ -75,7 +75,7 @@ const PROOF_MS = 10_000;
 const OWN_MS = 60_000;
 const LOCK = "lock credentials in";
 /** The repetitions of one change, beside their time. */
-const PAUSES = { pauseMs: 20, longestPauseMs: 500 };
+const PAUSE_MS = 20;
 const CHANGE_MS = 15_000;
 
 /** A store that is down must not hold up the end of the holder's function. */
@@ -211,7 +211,7 @@ export class LockedSecrets {
         "another notebook or script that shares this store holds the lock",
         `Wait for it or end it. The lock is free ${SILENT_MS / 1000} s later.`,
       );
-    const limits = { ...PAUSES, withinMs: lockTimeoutMs, timer, signal, over };
+    const limits = { pauseMs: PAUSE_MS, withinMs: lockTimeoutMs, timer, signal, over };
     let newest: Row | undefined;
     const { done } = await repeat(limits, async () => {
       const done = newest && await peek?.();
@@ -337,7 +337,7 @@ export class LockedSecrets {
         "Try again later.",
       );
     const { signal } = use;
-    return await repeat({ ...PAUSES, withinMs: CHANGE_MS, timer, signal, over }, attempt);
+    return await repeat({ pauseMs: PAUSE_MS, withinMs: CHANGE_MS, timer, signal, over }, attempt);
   }
 
   async #inTurn<T>(held: Held | undefined, run: () => Promise<T>) {

@@ -100,7 +100,7 @@ export class VaultSession {
   }
 
   close() {
-    this.#held.forget();
+    void this.#held.forget();
     this.#client.close();
   }
 
@@ -111,7 +111,7 @@ export class VaultSession {
     if (held !== ended && this.#now() < held.renewAt) return held;
     // Another request may have replaced it meanwhile.
     if (this.#held.kept === current) {
-      this.#held.keep(held === ended ? this.#logIn() : this.#renew(held));
+      void this.#held.keep(held === ended ? this.#logIn() : this.#renew(held));
     }
     return await this.#current(ended);
   }

@@ -42,7 +42,7 @@ interface ApiClientOptions extends Pick<ResolvedOptions, "apiHost" | "passedHost
 }
 
 /** More of an error than its excerpt needs. The rest is not read. */
-const MAX_ERROR_BYTES = 64 * 1024;
+const MAX_ERROR_BYTES = 65_536;
 
 /**
  * A scope that names an API, by its address or as Microsoft Entra does by its id. It may be another one: a
@@ -240,7 +240,7 @@ export class ApiClient {
 
   /** The beginning of an answer, without what the session knows, which an API may echo. */
   #excerpt(text: string) {
-    return redact(text.slice(0, 10_000), this.#options.runtime.secrets).slice(0, 2000);
+    return redact(text, this.#options.runtime.secrets).slice(0, 2000);
   }
 }
 

@@ -137,7 +137,7 @@ function causeLines({ message, cause }: { message: string; cause?: unknown }): s
   if (cause.message === "fetch failed" || message.includes(cause.message)) {
     return causeLines({ message, cause: cause.cause });
   }
-  return `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
+  return `\ncaused by ${cause.name}: ${printable(cause.message)}${causeLines(cause)}`;
 }
 
 /** The command that removes what an error is about, with the flags of its store. */

@@ -1,4 +1,5 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
+import { WRITABLE_FOR_OTHERS } from "../../backends/common/judge_path.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
 import type { NamedBackend } from "../../backends/load/create_backend.ts";
@@ -21,7 +22,7 @@ import type { Found, Passed } from "../options/origin.ts";
 import { backendOf, type CallOrigin, findOrigin, SETTINGS_FILE } from "../options/places.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { apiHostMissing } from "../options/resolve_options.ts";
-import { FILE_LIMITS, type Settings } from "../options/settings_path.ts";
+import type { Settings } from "../options/settings_path.ts";
 import { permissionCheck } from "../permissions/permission_check.ts";
 import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import { canReadTerminal } from "../prompt/terminal.ts";
@@ -71,7 +72,7 @@ function namedByFlags(flags: FlagValues, flag: BackendFlag): NamedBackend | unde
   const origin = { name: `--${flag}`, options: `--${flag}-options FILE` };
   if (path === undefined) return { name, options: "{}", origin };
   const options = readPrivateFile(path, {
-    ...FILE_LIMITS,
+    forbiddenMode: WRITABLE_FOR_OTHERS, // it has no secrets: others may read it
     what: "a file of options",
     fail: (reason, advice) =>
       usageError(`Cannot read the file ${path} of --${flag}-options: ${reason}. ${advice}`),

@@ -30,7 +30,7 @@ export function isEntraIssuer(issuer: string): boolean {
 }
 
 /** The last time that a row can hold, and Python reads. */
-export const LAST_TIME = Date.UTC(9999, 11, 31);
+export const LAST_TIME = Date.parse("9999-12-31");
 
 /** The token that goes on requests. */
 export interface Bearer {

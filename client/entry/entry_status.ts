@@ -29,5 +29,5 @@ export function entryStatus(
 /** The text of others, where there is some. */
 export function shownText(value: unknown): string | undefined {
   if (typeof value !== "string" || value === "") return undefined;
-  return printable(value, 255);
+  return printable(value);
 }

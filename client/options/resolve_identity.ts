@@ -1,6 +1,7 @@
 import { type ErrorParts, messageOf } from "../../backends/credentials_backend_error.ts";
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { given } from "../../backends/common/json.ts";
+import { printable } from "../../backends/common/printable.ts";
 import { isSecureUrl } from "../../backends/common/host.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import {
@@ -229,10 +230,9 @@ export function secureUrl(text: string, place: string, action: string): URL {
     );
   }
   if (!isSecureUrl(url)) {
-    const origin = url.origin.slice(0, 200);
     throw new ValidMindAuthError("insecure_url", {
       action,
-      reason: `${place} is ${origin}, which would get secrets in clear text`,
+      reason: `${place} is ${printable(url.origin)}, which would get secrets in clear text`,
       remedy: "Use https: (http: is for localhost, 127.0.0.1 and [::1] only).",
     });
   }

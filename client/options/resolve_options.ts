@@ -227,7 +227,7 @@ export function eventSink(
 ): Emit {
   return (detail, error) => {
     const event = { time: new Date(now()), ...owner, ...detail };
-    for (const sink of sinks) Promise.try(sink, event, error).catch(() => undefined);
+    for (const sink of sinks) void Promise.try(sink, event, error).catch(() => undefined);
   };
 }
 

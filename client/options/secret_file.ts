@@ -23,7 +23,6 @@ export function readSecretFile(
   const { isOfPlatform } = optionRow(name);
   const text = readPrivateFile(path, {
     what: "a key or a token",
-    maxBytes: 64 * 1024,
     forbiddenMode: isOfPlatform && 0o027 || 0o077,
     fail,
   }).trim();

@@ -1,6 +1,10 @@
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import type { ErrorParts } from "../../backends/credentials_backend_error.ts";
-import { faultOfFolder, lookIfPresent } from "../../backends/common/judge_path.ts";
+import {
+  faultOfFolder,
+  lookIfPresent,
+  WRITABLE_FOR_OTHERS,
+} from "../../backends/common/judge_path.ts";
 import { isObject } from "../../backends/common/json.ts";
 import { dirname, isAbsolute, join } from "../../backends/common/paths.ts";
 import { isGranted, permissionFlag } from "../../backends/common/permission.ts";
@@ -8,13 +12,7 @@ import { printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { optionTypes, SETTINGS, STORE_NAMES } from "./declaration.ts";
-import {
-  type Entry,
-  FILE_LIMITS,
-  type Settings,
-  shown,
-  usualSettingsPath,
-} from "./settings_path.ts";
+import { type Entry, type Settings, shown, usualSettingsPath } from "./settings_path.ts";
 
 const TYPES = optionTypes(SETTINGS);
 const ONLY: OptionTypes = { backends: "array", issuers: "array" };
@@ -66,7 +64,7 @@ function isOfUsualPlace(name: string) {
 /** The text of a file that is there. */
 export function readText(path: string): string {
   return readPrivateFile(path, {
-    ...FILE_LIMITS,
+    forbiddenMode: WRITABLE_FOR_OTHERS, // it has no secrets: others may read it
     what: "a settings file",
     fail: (...why) => settingsError(path, ...why),
   });
@@ -139,7 +137,7 @@ function isOwnStore(store: unknown) {
 function checkEntry(path: string, profile: string, entry: unknown, types: OptionTypes): Entry {
   const place = profile && ` in the profile ${shown(profile, "of a long name")}`;
   const fail = (parts: ErrorParts) => new ValidMindAuthError("settings_invalid", parts);
-  checkOptions(`use the settings file ${printable(path, 500)}${place}`, entry, types, fail);
+  checkOptions(`use the settings file ${printable(path)}${place}`, entry, types, fail);
   const checked = { ...entry as Entry };
   if (checked.backendOptions !== undefined && checked.backend === undefined) {
     throw settingsError(
@@ -182,6 +180,6 @@ function fromFolder(folder: string, path: string) {
 }
 
 function settingsError(path: string, reason: string, remedy: string, cause?: unknown) {
-  const action = `use the settings file ${printable(path, 500)}`;
+  const action = `use the settings file ${printable(path)}`;
   return new ValidMindAuthError("settings_invalid", { action, reason, remedy, cause });
 }

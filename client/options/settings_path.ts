@@ -33,9 +33,6 @@ export const CONFIG_VARIABLE = "VM_AUTH_CONFIG";
 /** The settings file below the home folder, as pages and help name it. */
 export const USUAL_SETTINGS = "~/.config/validmind-auth/settings.json";
 
-/** A file without secrets, which others may read and must not write. Its size is more than enough. */
-export const FILE_LIMITS = { maxBytes: 64 * 1024, forbiddenMode: 0o022 } as const;
-
 /**
  * The usual place of the settings file, apart from all that a script may write. `undefined` where the
  * home folder is not known. `XDG_CONFIG_HOME` is not read: it may lead into such a folder.

@@ -77,7 +77,7 @@ export function plainPrompt(page: SignInPage, notes: readonly string[] = []) {
   if (answer) {
     lines.push(`  2. ${arrival(answer)}.`, ...awayLines(answer).map((line) => `  ${line}`));
   }
-  lines.push(...notes.map((note) => printable(note, 500)));
+  lines.push(...notes.map((note) => printable(note)));
   const end = formatTime(expiresAt.getTime());
   lines.push(`Waiting for your approval (the ${endsWith(page)} ends at ${end}) …\n`);
   return lines.join("\n");
@@ -90,7 +90,7 @@ function endsWith({ code }: SignInPage) {
 
 /** The way of the answer back to this program. */
 function arrival({ redirectUri }: PageAnswer) {
-  return `Sign in there. The browser then goes to ${printable(redirectUri, 200)}`;
+  return `Sign in there. The browser then goes to ${printable(redirectUri)}`;
 }
 
 /** The way for a browser that cannot come here by itself. */
@@ -107,7 +107,7 @@ export function outcomeLines(outcome: Outcome) {
   const { email, name, subject, expiresAt, backend, refreshable, isElsewhere } = outcome;
   const who = email ?? name ?? subject;
   const end = formatTime(expiresAt?.getTime() ?? 0);
-  const place = printable(backend?.location ?? `${backend?.name}`, 500);
+  const place = printable(backend?.location ?? `${backend?.name}`);
   const lines = [
     `Signed in${who === undefined ? "" : ` as ${printable(who)}`}.`,
     `The token is valid until ${end} and stored in ${place}.`,
@@ -156,8 +156,8 @@ export function promptHtml(
 ) {
   const { url, code, answer, expiresAt } = page;
   const href = `href="${escapeHtml(url, Infinity)}" target="_blank" rel="noopener noreferrer"`;
-  const steps = [`Open <a ${href}>${escapeHtml(page.shortUrl, 100)}</a>`];
-  const remarks = notes.map((note) => escapeHtml(note, 500));
+  const steps = [`Open <a ${href}>${escapeHtml(page.shortUrl)}</a>`];
+  const remarks = notes.map((note) => escapeHtml(note));
   if (code) {
     const task = code.isFilledIn ? "Check that the page shows this code" : "Enter this code";
     // No `code` element, which JupyterLab paints grey.

@@ -126,7 +126,7 @@ function toDeviceCode(
   const complete = answer.verification_uri_complete;
   return {
     verificationUri: checkPage(answer.verification_uri),
-    userCode: printable(answer.user_code, 100),
+    userCode: printable(answer.user_code),
     ...(complete !== undefined && { verificationUriComplete: checkPage(complete) }),
     expiresAt: new Date(now + answer.expires_in * 1000),
     issuer,

@@ -20,14 +20,14 @@ import { type AskedFor, isRedirect, readRefusal, type Refusal } from "./refusal.
 import { remedyOf } from "./remedy.ts";
 
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
-const MAX_BYTES = 4 * 1024 * 1024;
+const MAX_BYTES = 4_194_304;
 /** A timer that is later than this shows that the process stood still, in milliseconds. */
 const LATE_MS = 20;
 /** Time for an answer that has come meanwhile, in milliseconds. */
 const AWAKE_MS = 2000;
 /** A larger difference of clocks is not corrected for an ID token: certificates fail by it, too. */
-export const MAX_SKEW_SECONDS = 15 * 60;
-const DAY_SECONDS = 24 * 60 * 60;
+export const MAX_SKEW_SECONDS = 900;
+const DAY_SECONDS = 86_400;
 
 /** One of a provider's endpoints. */
 export interface Endpoint {
@@ -244,7 +244,7 @@ function rebuild({ status, body }: Answer, received: Headers) {
 /** The error for an answer that decides nothing. */
 function notUsable(url: string, headers: Headers, refusal: Refusal, secrets: Iterable<string>) {
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
-  const reason = faultOf(refusal, printable(contentType, 60));
+  const reason = faultOf(refusal, printable(contentType));
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
   return unusableAnswer(url, reason, remedyOf(refusal), retryAfterMs);
 }

@@ -48,7 +48,7 @@ export async function assertIdToken(
   if (claims === undefined) return;
   const { alg, typ } = readClaims(answer.id_token!, 0) ?? {};
   if (signatureAlgorithm(alg) === undefined) {
-    throw unfit(`it is not signed by a public key (alg ${printable(String(alg), 20)})`);
+    throw unfit(`it is not signed by a public key (alg ${printable(String(alg))})`);
   }
   if (isOtherKind(typ, claims)) throw unfit("it is a token of another kind");
   if (claims.azp !== undefined && claims.azp !== clientId) throw unfit("azp is another client");

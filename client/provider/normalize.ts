@@ -25,7 +25,7 @@ export function normalizeGrant(
   json: Json | undefined,
   normalizeBody: (body: Json) => Json,
 ): Answer | undefined {
-  if (json === undefined || status < 200 || status > 299) return undefined;
+  if (json === undefined || status >= 400) return undefined;
   const body = withoutBlanks(json);
   const { error = false } = body;
   if (error !== false) return undefined;

@@ -70,7 +70,7 @@ async function refreshOnce(
   const end = new AbortController();
   // Asked for beside the tokens, which are on the disk sooner then.
   const early = subject && fetchKeys({ ...context, signal: end.signal });
-  early?.catch(() => undefined); // asked for again, where they are needed
+  void early?.catch(() => undefined); // asked for again, where they are needed
   try {
     const answered = await requestTokens(context, {
       dpopKey,

@@ -175,7 +175,7 @@ export async function fetchKeys(context: RequestContext): Promise<Json[]> {
 export async function requestKeys(context: RequestContext): Promise<Json[]> {
   const { runtime: { elapsed: now, delay }, signal } = context;
   let fault: Error;
-  const pauses = { pauseMs: 500, longestPauseMs: 1000, signal, timer: { now, delay } };
+  const pauses = { pauseMs: 500, signal, timer: { now, delay } };
   return await repeat({ ...pauses, tries: 3, over: () => fault }, async () => {
     try {
       return await fetchKeys(context);

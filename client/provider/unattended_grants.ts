@@ -100,10 +100,7 @@ async function processExchange(
   const answer = await oauth.processGenericTokenEndpointResponse(...answered);
   if (answer.issued_token_type === ACCESS_TOKEN) return answer;
   const [{ issuer }] = answered;
-  const type = printable(
-    redact(String(answer.issued_token_type ?? "missing"), runtime.secrets),
-    80,
-  );
+  const type = printable(redact(String(answer.issued_token_type ?? "missing"), runtime.secrets));
   const action = `use the token that ${issuer} gave in exchange`;
   const reason = `its issued_token_type is ${type}, and not ${ACCESS_TOKEN}`;
   throw invalidProvider(action, reason, "Have access tokens issued to this client.");

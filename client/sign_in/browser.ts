@@ -21,7 +21,7 @@ import {
 } from "./redirect_listener.ts";
 
 /** Time for the person, in milliseconds. */
-const LIMIT_MS = 5 * 60_000;
+const LIMIT_MS = 300_000;
 /** Pause between two looks into the store, in milliseconds. */
 const LOOK_MS = 5000;
 
@@ -43,7 +43,7 @@ export const signInByBrowser: Flow = async (provider, context) => {
   const onOther = () => stop.abort(twoBrowsers(issuer));
   const startUrl = listener.expect(answer, authorization.url, onOther);
   // Not awaited: a prompt may stay open until the sign-in is over.
-  showLink(issuer, authorization, startUrl, answer, context)
+  void showLink(issuer, authorization, startUrl, answer, context)
     .catch((error) => stop.abort(promptError(error)));
   try {
     const late = expiry(issuer, { ...context, signal: AbortSignal.any([signal, stop.signal]) });

@@ -24,7 +24,7 @@ export const signInByDevice: Flow = async (provider, context) => {
   const either = AbortSignal.any([signal, stop.signal]);
   runtime.emit?.({ type: "code_shown", expiresAt: device.code.expiresAt });
   // Not awaited: a prompt may stay open until the sign-in is over.
-  Promise.try(showCode, device.code).catch((error) => stop.abort(promptError(error)));
+  void Promise.try(showCode, device.code).catch((error) => stop.abort(promptError(error)));
   return await poll(provider, device, { ...context, signal: either }, leftMs);
 };
 

@@ -127,7 +127,7 @@ function openDialog({ runtime, ask, signal }: AskPersonOptions) {
     if (opening !== undefined) await end({ kind: "denied" });
     const answer = page.answer && withWay(page.answer);
     opening = openPrompt({ ...page, answer }, runtime.now);
-    showInBrowser(await opening, page, ask); // not awaited: its program may be the browser itself
+    void showInBrowser(await opening, page, ask); // not awaited: its program may be the browser itself
   };
 
   return {

@@ -79,6 +79,6 @@ export async function revokeTokens(
   } catch (error) {
     const secrets = [refreshToken, accessToken].filter((token) => typeof token === "string");
     const text = error instanceof Error ? error.message : "unknown error";
-    return { revocation: "failed", reason: printable(redact(text, secrets), 500) };
+    return { revocation: "failed", reason: printable(redact(text, secrets)) };
   }
 }

@@ -18,7 +18,6 @@ const loadUnattended = () => import("../provider/unattended_grants.ts");
 /** Tries to renew an entry that others keep changing. */
 const MAX_TRIES = 5;
 const LONGEST_MS = 60_000;
-const PAUSE_MS = 50;
 
 /** Time without a further try of a grant that was refused and stays, in milliseconds. */
 const REFUSED_MS = 60_000;
@@ -48,7 +47,6 @@ export class EntryRenewal extends EntryUse {
     const limits = {
       tries: MAX_TRIES,
       withinMs: LONGEST_MS,
-      pauseMs: PAUSE_MS,
       timer: { now, delay },
       over: (spent: string) => this.#alwaysChanged(spent),
     };

@@ -92,7 +92,6 @@ export class HeldTokens {
     this.#since = era;
     this.#entry = entry;
     this.#bearer = bearerOf(entry, bearer);
-    this.#freshUntil = 0;
     if (this.#bearer !== undefined) this.#freshUntil = freshUntil(this.#bearer);
   }
 

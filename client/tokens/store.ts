@@ -122,7 +122,6 @@ export class CredentialStore extends StoredCredential {
     } catch (error) {
       // The result of `fn` counts, also where the lock could not be released after it.
       if (own !== undefined) return await own;
-      if (options.signal?.aborted && error === options.signal.reason) throw error;
       throw backendError("lock credentials in", this.backend, error);
     }
   }

@@ -42,6 +42,8 @@ test("an error has a name, a code and a cause, if there is one", () => {
     "cause" in new CredentialsBackendError("backend_full", errorParts("Cannot write.")),
     false,
   );
+  error.name = "Full"; // as of any error
+  assertEquals([error.name, Object.keys(error).includes("name")], ["Full", false]);
 });
 
 test("the stack of an error begins in the code of its caller", () => {

@@ -173,12 +173,12 @@ Deno.test("fallback: a sign-out goes over all stores, and says each time which i
   a.faults.all = "backend_unavailable";
   b.faults.all = "backend_timeout";
   c.rows.set(KEY, entry());
-  for (const key of [KEY, OTHER]) await backend.get(key);
   const missed = [["a", "backend_unavailable"], ["b", "backend_timeout"]].map(([name, code]) =>
     `${name} could not be reached (${code}): if it has the entry, that stays. Sign out again ` +
     "once it answers."
   );
-  for (const _ of ["a sign-out", "another one"]) {
+  for (const isPassedOver of [false, true]) {
+    if (isPassedOver) { for (const key of [KEY, OTHER]) await backend.get(key); }
     events.length = 0;
     for (const key of [KEY, await probeKey(KEY)]) await backend.delete(key);
     assertEquals(events, missed);

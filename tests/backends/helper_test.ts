@@ -2,6 +2,7 @@ import { quoteArgument } from "../../backends/common/runtime.ts";
 import { assert, assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { shortHash } from "../../backends/file/lock.ts";
+import { addressOf } from "../../backends/helper/protocol.ts";
 import {
   HelperCredentialsBackend,
   type HelperCredentialsBackendOptions,
@@ -118,6 +119,10 @@ test("a long key fits into the file name that pass makes of an address", async (
   assertEquals(await backend.get(LONG_KEY), entry());
   assertEquals((await Array.fromAsync(backend.list())).sort(), [KEY, LONG_KEY].sort());
   for (const { ServerURL } of accountsIn(folder)) assert(btoa(ServerURL).length < 250, ServerURL);
+  const isHashed = [100, 101].map(async (length) =>
+    (await addressOf("k".repeat(length))).includes("/.")
+  );
+  assertEquals(await Promise.all(isHashed), [false, true]);
 });
 
 test("a list is an error where a long key cannot be read", async ({ helper }) => {
@@ -160,7 +165,7 @@ function child(options: object, code: string, more: Omit<RunDenoOptions, "code">
 /** Helpers that misbehave in a get, and what comes of it. */
 const FAULTS: readonly [name: string, script: string, code: string, words: string][] = [
   ["hangs with its child", "sleep 20; echo", LATE, "within 300 ms"],
-  ["floods", "exec yes aaaaaaaaaaaaaaaa", ODD, "more than"],
+  ["floods", "exec yes aaaaaaaaaaaaaaaa", ODD, "more than 4194304 bytes"],
   ["prints no JSON", "echo hello", ODD, "not this entry"],
   ["answers another key", `echo '{"ServerURL": "eA", "Secret": "{}"}'`, ODD, "not this entry"],
   ["fails", "echo the store is sealed; exit 1", AWAY, "the store is sealed"],
@@ -176,6 +181,12 @@ for (const [name, script, code, words] of FAULTS) {
     await rejectsWith(code as "backend_timeout", () => backend.get(KEY), words);
   });
 }
+
+test("one that answers a long key with no entry is an error", async ({ helper }) => {
+  const answer = JSON.stringify({ Secret: JSON.stringify({ key: LONG_KEY, entry: 5 }) });
+  const get = () => helper(`#!/bin/sh\necho '${answer}'\n`).get(LONG_KEY);
+  await rejectsWith("backend_corrupt", get, "not this entry");
+});
 
 test("a read or a list beside another process's change is repeated, as pass writes in place", async ({ folder, helper }) => {
   await helper().put(KEY, entry());

@@ -8,6 +8,7 @@ import {
   type OidcCredentialsBackend,
 } from "@validmind/auth";
 import { probeKey } from "../../backends/common/marks.ts";
+import { wrapBackend } from "../../backends/common/wrap_backend.ts";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { entry, SECRETS } from "../support/entries.ts";
@@ -117,6 +118,24 @@ test("the source is kept where the copy reads back differently, and shows no con
     const run = () => migrateCredentials(from, to, MOVE);
     const { message } = await rejectsWith("backend_unproven", run, "The source still has it");
     assertEquals([message.includes("\x1b"), from.get(key)], [false, entry()]);
+  }
+});
+
+test("a store's failure names what was done", async () => {
+  const fails = (name: string) =>
+    wrapBackend(memory({ a: entry() }), { [name]: () => Promise.reject(new Error("no")) });
+  const good = () => memory({ a: entry() });
+  for (
+    const [from, to, action] of [
+      [fails("get"), memory(), "read"],
+      [good(), wrapBackend(memory(), { put: () => Promise.reject(new Error("no")) }), "write"],
+      [good(), fails("delete"), "delete"], // the probe
+      [fails("delete"), memory(), "delete"],
+      [fails("withLock"), memory(), "lock"],
+    ] as const
+  ) {
+    const run = () => migrateCredentials(from, to, MOVE);
+    await rejectsWith("backend_unavailable", run, `Cannot ${action} credentials in `);
   }
 });
 

@@ -7,6 +7,7 @@ import {
   ValidMindAuthError,
 } from "@validmind/auth";
 import { bearerOf, readClaims } from "../../client/entry/bearer.ts";
+import { followProvider } from "../../client/tokens/new_entry.ts";
 import { isExpired, parseExpiry } from "../../client/is_expired.ts";
 import { busyTime } from "../support/busy_time.ts";
 import type { SessionOptions } from "../../client/session_options.ts";
@@ -39,6 +40,7 @@ const ENTRIES: Row[] = [
     access_token: ENDLESS,
     expires_at: "9999-12-31T00:00:00.000Z",
   }],
+  ["no lifetime", { expires_in: undefined }, {}],
   ["the asked scope", { scope: SCOPE }, {}],
   ["the asked scope in another order", { scope: "offline_access openid" }, {}],
   ["less scope", { scope: "openid" }, { granted_scope: "openid" }],
@@ -84,6 +86,15 @@ test("entry of a refresh: what it does not bring stays, and so does what others 
   world.amend({ scope: undefined });
   const { scope, granted_scope } = await refresh({ scope: "openid" });
   assertEquals([scope, granted_scope], [undefined, "openid"]);
+});
+
+Deno.test("followProvider: a clock that is off by more than ten seconds", () => {
+  for (const [skew, aheadMs] of [[10, 0], [-10, 0], [11, 11_000]] as const) {
+    const runtime = { now: Date.now };
+    const options = { identity: { issuer: "i" }, bearer: "access_token", runtime };
+    followProvider(options as never, new Map())({ sentAt: 0, date: 0, skew });
+    assert(Math.abs(runtime.now() - Date.now() - aheadMs) < 500, `${skew} s`);
+  }
 });
 
 Deno.test("readClaims: the payload, or undefined for what is no token", async () => {

@@ -1,3 +1,6 @@
+import { assertNotMatch } from "@std/assert";
+import { GAP } from "./own_streams.ts";
+
 /** A display that a kernel was sent. */
 export interface Display {
   type: string;
@@ -21,6 +24,7 @@ export class FakeKernel implements Disposable {
         data: Record<string, string>;
         transient: { display_id?: string };
       };
+      for (const text of Object.values(data)) assertNotMatch(text, GAP);
       this.displays.push({ type, data, id: transient.display_id });
       // As the kernel of Deno 2.9, whose type says otherwise.
       return undefined;

@@ -1,3 +1,8 @@
+import { assertNotMatch } from "@std/assert";
+
+/** Words for a person that a value is missing from. */
+export const GAP = /\bundefined\b|\bNaN\b|\[object /;
+
 /** Options of {@linkcode OwnStreams}. */
 export interface OwnStreamsOptions {
   /** What a program reads from standard input. */
@@ -40,5 +45,6 @@ export class OwnStreams implements Disposable {
 
   [Symbol.dispose](): void {
     Object.assign(Deno, this.#outer);
+    for (const text of Object.values(this.written)) assertNotMatch(text, GAP);
   }
 }

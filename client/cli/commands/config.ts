@@ -117,7 +117,7 @@ function keepLine(rows: readonly SettingRow[], flags: FlagValues) {
 
 function shownValue(value: unknown) {
   if (value === undefined) return "(set, not shown)";
-  return printable(typeof value === "string" ? value : JSON.stringify(value), 500);
+  return printable(typeof value === "string" ? value : JSON.stringify(value));
 }
 
 /**

@@ -33,7 +33,7 @@ function removalText(result: ClearResult, all: boolean) {
   const nobody = `Nobody was signed in.${all ? "" : ` To see all sign-ins: ${PROGRAM} list`}\n`;
   const removed = wholeStore
     ? "Removed the whole store, which could not be read.\n"
-    : keys.map((key) => `Removed ${printable(key, 500)}\n`).join("") || nobody;
+    : keys.map((key) => `Removed ${printable(key)}\n`).join("") || nobody;
   return removed + revocationText(result);
 }
 

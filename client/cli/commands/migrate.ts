@@ -40,7 +40,7 @@ function migrationText({ copied, kept, deleted }: MigrationResult) {
     [deleted, "Deleted ", " (from the source)"],
   ] as const;
   const lines = text.flatMap(([keys, verb, more]) =>
-    keys.map((key) => `${verb} ${printable(key, 500)}${more}\n`)
+    keys.map((key) => `${verb} ${printable(key)}${more}\n`)
   );
   return lines.join("") || "There is nothing to migrate.\n";
 }

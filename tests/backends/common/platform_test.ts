@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { resolve, toFileUrl } from "@std/path";
 import {
   isEnvGranted,
@@ -6,10 +6,13 @@ import {
   readEnv,
   readEnvIfGranted,
 } from "../../../backends/common/environment.ts";
+import { probeKey } from "../../../backends/common/marks.ts";
 import { isLoopback, isSecureUrl, netHost } from "../../../backends/common/host.ts";
 import { pathOfUrl } from "../../../backends/common/paths.ts";
 import { permissionFlag } from "../../../backends/common/permission.ts";
 import { quoteArgument, quotePosix } from "../../../backends/common/runtime.ts";
+import { shortHash } from "../../../backends/file/lock.ts";
+import { didYouMean } from "../../../backends/common/check_options.ts";
 import { DENO, mustRun } from "../../support/deno_process.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -95,4 +98,18 @@ test("permissionFlag: a shell and Deno get the values, whatever is in them", asy
     permissionFlag("read", "/srv/a,b"),
     'a permission set in deno.json with {"read":["/srv/a,b"]}',
   );
+});
+
+Deno.test("names that other releases look for stay as they are", async () => {
+  assertEquals([shortHash("a"), await probeKey("a")], ["e40c292c", "probe|ca978112ca1bbdca"]);
+});
+
+Deno.test("didYouMean: a quarter of the letters may differ, or one", () => {
+  const known = ["lockTimeoutMs", "for"];
+  for (const near of ["lokTimeotMs", "locktimeout_ms", "fo"]) {
+    assert(didYouMean(near, known) !== "", near);
+  }
+  for (const far of ["lokTimeotM", "lokTieoutM", "f"]) {
+    assertEquals(didYouMean(far, known), "", far);
+  }
 });

@@ -1,3 +1,4 @@
+import { cleanForeign } from "../../../backends/common/foreign_error.ts";
 import { assert, assertEquals } from "@std/assert";
 import { parseRetryAfter } from "../../../backends/common/http_answer.ts";
 import { parseObject, sameJson } from "../../../backends/common/json.ts";
@@ -7,8 +8,8 @@ Deno.test("printable: control and format characters become one space, up to the 
   assertEquals(printable("a\x1b[31mb\x07\r\nc"), "a [31mb c");
   assertEquals(printable("a\u202eb\u2028c\u200bd\x9be\x7f"), "a b c d e");
   assertEquals(printable("Grüße, 東京"), "Grüße, 東京");
-  assertEquals(printable("x".repeat(200)), "x".repeat(200));
-  assertEquals(printable("x".repeat(201)), `${"x".repeat(200)}…`);
+  assertEquals(printable("x".repeat(500)), "x".repeat(500));
+  assertEquals(printable("x".repeat(501)), `${"x".repeat(500)}…`);
   assertEquals(printable("abcdef", 3), "abc…");
 });
 
@@ -32,4 +33,8 @@ Deno.test("parseRetryAfter takes whole seconds and dates to come", () => {
   for (const value of [null, "", "soon", "-5", "1.5e", "Wed, 21 Oct 2015 07:28:00 GMT"]) {
     assertEquals(parseRetryAfter(value), undefined, `${value}`);
   }
+});
+
+Deno.test("cleanForeign: as much of a third party's words as a person reads", () => {
+  assertEquals(cleanForeign("word ".repeat(1000), []).length, 2001);
 });

@@ -1,4 +1,5 @@
 /** One reader for every file that other users of the host may have touched: rules by attacks. */
+import process from "node:process";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { readPrivateFile, whileHeld } from "../../../backends/common/read_private_file.ts";
 import { backendUrl, mustRun } from "../../support/deno_process.ts";
@@ -204,6 +205,23 @@ test("one that becomes a pipe at its opening does not block", async () => {
   assertMatch(other!, /^another program keeps changing it/);
 });
 
+test.onPosix("a file behind a link that goes, or is closed, at the opening has its own reason", async () => {
+  const path = `${folder()}/file`;
+  await write(path, Deno.uid()!, 0o600);
+  Deno.symlinkSync(path, `${path}.link`);
+  const read = () =>
+    readPrivateFile(`${path}.link`, { what: "a key", fail: (reason) => new Error(reason) });
+  assertEquals(read(), "text");
+  const reasons = { ENOENT: "not there", EACCES: "system denies", EIO: "cannot be read (EIO)" };
+  for (const [code, reason] of Object.entries(reasons)) {
+    const openSync = () => {
+      throw Object.assign(new Error("no"), { code });
+    };
+    using _ = replace(process.getBuiltinModule("node:fs"), "openSync", openSync);
+    assertThrows(read, Error, reason);
+  }
+});
+
 test("files of another user, and links of theirs, are refused where only their id tells", async () => {
   const parent = folder();
   Deno.chmodSync(root, 0o755);
@@ -258,6 +276,7 @@ test.onPosix("a text that is written meanwhile is read again", () => {
   let time = 0;
   const changing = readWhile(path, () => Deno.utimeSync(path, ++time, time));
   assertMatch(changing, /^another program keeps changing it/);
+  assert(time <= 300, `${time} looks in 20 tries`);
   assertEquals(readWhile(`${path}.none`, () => {}), "it is not there. Check the path.");
   Deno.writeFileSync(path, new Uint8Array([0xff, 0xfe]));
   assertMatch(readWhile(path, () => {}), /^it is not UTF-8 text/);

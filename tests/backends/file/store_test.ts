@@ -351,3 +351,15 @@ Deno.test("a reader never sees half a file of a writer, nor does one that is kil
     await backend.delete("theirs");
   }
 });
+
+Deno.test("file: a write that another program overtakes each time is done at the twenty-first", async () => {
+  const path = `${folder()}/c.json`;
+  const store = new FileCredentialsBackend({ path });
+  await store.put("a", entry());
+  let tries = 0;
+  const isReplaced = () => {
+    Deno.utimeSync(path, ++tries, tries);
+    return true;
+  };
+  assertEquals([await store.put("a", entry(), { isReplaced }), tries], [true, 21]);
+});

@@ -27,10 +27,15 @@ Deno.test("a connection is made after a look whether anybody answers, on Linux a
 
 Deno.test("each call ends as the library's does, and not before", async () => {
   const { fake, client } = open();
-  const calls = [() => client.get(KEY), () => client.set(KEY, "x"), () => client.delete(KEY)];
-  for (const call of calls) {
+  const calls: Record<string, () => Promise<unknown>> = {
+    read: () => client.get(KEY),
+    write: () => client.set(KEY, "x"),
+    delete: () => client.delete(KEY),
+    list: () => client.find(),
+  };
+  for (const [verb, call] of Object.entries(calls)) {
     fake.failures = [new Error("Platform failure: Access is denied")];
-    await rejectsWith("backend_denied", call, "refused the access");
+    await rejectsWith("backend_denied", call, `Cannot ${verb} credentials in`);
     const done = Promise.withResolvers<void>();
     fake.until = done.promise;
     let isOver = false;

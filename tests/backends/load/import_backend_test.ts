@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { toFileUrl } from "@std/path";
 import { BACKEND_VARIABLES } from "../../../backends/common/backend_choice.ts";
-import { moduleUrl } from "../../../backends/load/module_url.ts";
+import { moduleNeeds, moduleUrl } from "../../../backends/load/module_url.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { load } from "./load_from_env.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";
@@ -114,6 +114,17 @@ const POSIX_URLS: [path: string, url: string][] = [
   ["/srv/~[a]^|%7E.ts", "file:///srv/~[a]^|%257E.ts"],
 ];
 
+Deno.test("a store of one's own: its files need read, also those that import each other", async () => {
+  const place = folder();
+  const [one, other] = ["one", "other"].map((name) => `${place}/${name}.ts`) as [string, string];
+  await Deno.writeTextFile(one, 'import "./other.ts";');
+  await Deno.writeTextFile(other, '/*\nimport "./none.ts";\n*/\nimport "./one.ts";');
+  assertEquals(
+    moduleNeeds(toFileUrl(one).href),
+    [one, other].map((path) => ({ name: "read", path })),
+  );
+});
+
 Deno.test("a path becomes the address of just that file", () => {
   for (const [path, url] of POSIX_URLS) assertEquals(moduleUrl(path), url);
 });
@@ -125,6 +136,7 @@ test("data:, node: and npm: are loaded, and judged by what they export", async (
   await rejectsWith("invalid_backend", () => load("node:url:URLSearchParams"), "put()");
   const spec = "npm:oauth4webapi@^3.8.8:OperationProcessingError";
   await rejectsWith("invalid_backend", () => load(spec), "get()");
+  await rejectsWith("backend_export_missing", () => load("data:,:Store"), "exports nothing. Name");
   const none = () => load("node:no_such_module:Store");
   await rejectsWith("backend_import_failed", none, "node:no_such");
 });

@@ -212,7 +212,18 @@ const FAULTS: Record<string, [name: string, says: string, fault: Fault][]> = {
     "whose lock does not listen",
     "did not end with the signal's reason",
     (good) => ({ withLock: (key, fn) => good.withLock(key, fn) }),
-  ]],
+  ], ["whose lock stays with a wait that was ended", "still taken", (good) => {
+    let isTaken = false;
+    return {
+      withLock: async (...args) => {
+        if (isTaken) throw new Error("still taken");
+        return await good.withLock(...args).catch((error) => {
+          isTaken = true;
+          throw error;
+        });
+      },
+    };
+  }]],
   "does not take unreadable for absent": [[
     "that takes unreadable for absent",
     "it must throw",
@@ -301,6 +312,18 @@ Deno.test("the conformance suite tells of a store that does not say whether it i
     await runCheck("loses nothing to writers", backend);
   }
   assert(streams.written.stderr.includes("no second handle is tried"));
+});
+
+Deno.test("the conformance suite tells of a store that ignores isReplaced", async () => {
+  using streams = new OwnStreams();
+  const store = new MemoryCredentialsBackend();
+  await runCheck("stores as isReplaced", store);
+  assertEquals(streams.written.stderr, "");
+  await runCheck(
+    "stores as isReplaced",
+    wrapBackend(store, { put: (...[key, row]) => store.put(key, row) }),
+  );
+  assert(streams.written.stderr.includes("ignores isReplaced"));
 });
 
 async function runCheck(start: string, backend: OidcCredentialsBackend): Promise<void> {

@@ -42,6 +42,7 @@ export class LateCluster {
   readonly time: SimulatedTime;
   /** All versions, with the time at which each was written. */
   readonly history: { row: Row; at: number }[] = [];
+  reads = 0;
   /** How long a request is on its way, in milliseconds. */
   readonly travelMs = 2;
 
@@ -59,6 +60,7 @@ export class LateCluster {
     const lagNow = () => node(requests++) === 0 ? 0 : lagMs;
     return {
       read: async () => {
+        this.reads++;
         const lag = lagNow();
         await this.time.delay(this.travelMs);
         const row = this.#known(lag);

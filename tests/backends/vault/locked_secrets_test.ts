@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { LockedSecrets } from "../../../backends/vault/locked_secrets.ts";
+import { LOCK_TIMEOUT_MS, LockedSecrets } from "../../../backends/vault/locked_secrets.ts";
 import { ManualIntervals } from "../../support/manual_intervals.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { replace } from "../../support/replace.ts";
@@ -157,17 +157,62 @@ Deno.test("a lock of a process that was killed is free within 30 seconds, and it
   assertEquals(await time.run(refresh(other, provider, 0)), 1);
   const ms = time.now() - start;
   assert(ms >= SILENT_MS && ms < 30_000, `${ms}`);
+  assert(LOCK_TIMEOUT_MS > 30_000 && LOCK_TIMEOUT_MS <= 60_000, "a wait is longer by default");
   dead.catch(() => undefined);
 });
 
-Deno.test("a wait for a lock ends by its time, by its signal and by a look", async () => {
+Deno.test("a waiter that stands still between two looks counts five seconds of them", async () => {
+  using _ = new ManualIntervals();
   const { time, process } = world();
+  const [killed, other] = [process(), process(ACTIVE, 10)];
+  killed.run("a", "k", () => new Promise<void>(() => {}), {}).catch(() => undefined);
+  const taken: boolean[] = [];
+  for (let look = 0; look < 7; look++) {
+    await time.run(time.delay(12_000));
+    const run = other.run("a", "k", () => Promise.resolve(true), {});
+    taken.push(await time.run(run.catch(() => false)));
+  }
+  assertEquals(taken.indexOf(true), 5);
+});
+
+Deno.test("a write of the last ten seconds proves the lock, and an older one is repeated", async () => {
+  const { time, cluster, process } = world();
+  const secrets = process();
+  const writesAfter = async (ms: number) => {
+    const before = cluster.history.length;
+    await time.delay(ms);
+    await secrets.row("a", "k", USE);
+    return cluster.history.length - before;
+  };
+  const run = async () => [await writesAfter(9_900), await writesAfter(200)];
+  assertEquals(await time.run(secrets.run("a", "k", run, {})), [0, 1]);
+});
+
+Deno.test("an own write counts for a minute where a node is behind", async () => {
+  const { time, process } = world();
+  let node = 0;
+  const secrets = process({ node: () => node, lagMs: Infinity });
+  await time.run(signIn(secrets, 7));
+  node = 1;
+  for (const [ms, grant] of [[59_000, 7], [2_000, undefined]] as const) {
+    await time.run(time.delay(ms));
+    assertEquals(grantIn((await time.run(secrets.row("a", "k", USE))).text), grant);
+  }
+});
+
+Deno.test("a wait for a lock ends by its time, by its signal and by a look", async () => {
+  const { time, cluster, process } = world();
   const [holder, other, patient] = [process(), process(ACTIVE, 3_000), process()];
-  const held = holder.run("a", "k", () => time.delay(20_000), {});
+  const held = holder.run("a", "k", () => time.delay(40_000), {});
   await time.run(time.delay(100));
   const run = () => Promise.resolve("run");
   const wait = () => time.run(other.run("a", "k", run, {}));
   await rejectsWith("backend_locked", wait, "within 3000 ms", "Wait for it or end it");
+  const longer = process(ACTIVE, 19_000);
+  const before = cluster.reads;
+  await rejectsWith("backend_locked", () => time.run(longer.run("a", "k", run, {})), "19000 ms");
+  const looks = cluster.reads - before;
+  assert(looks > 40 && looks < 80, `${looks} looks in 19 s`);
   const abort = new AbortController();
   const waiting = patient.run("a", "k", run, { signal: abort.signal });
   abort.abort(new Error("enough"));

@@ -227,6 +227,20 @@ test.opened("a sign-out where nobody was signed in destroys no version", async (
   assertEquals(vault.asked(), ["POST data", "POST metadata"]); // Vault refuses an empty list
 });
 
+test.opened("of many versions the newest hundred are destroyed, also where the engine demands a check", async ({ vault, store }) => {
+  await store.put(KEY, entry());
+  for (const secret of vault.secrets.values()) secret.version = 150;
+  vault.before = ({ method, path, body }) => {
+    const isUnchecked = method === "POST" && path.includes("/data/") &&
+      body.options.cas === undefined;
+    const errors = ["check-and-set parameter required for this call"];
+    return isUnchecked ? json({ errors }, 400) : undefined;
+  };
+  await store.delete(KEY);
+  const { versions } = vault.requests.find(({ path }) => path.includes("/destroy/"))!.body;
+  assertEquals([versions.length, versions[0]], [100, 150]);
+});
+
 test.opened("an entry is kept in one version, under the hash of its key, and read and removed again", async ({ vault, store }) => {
   vault.asked();
   await store.put(KEY, entry());

@@ -128,7 +128,7 @@ apiTest("an error status is an ApiError with the beginning of the answer", async
     const error = await rejectsWith("api_error", run, advice);
     assertEquals([error.status, error.body.length], [Number(status), 2000]);
     assertMatch(error.body, /^<!DOCTYPE html>/);
-    assertEquals([error.message.length < 500, /[\r\n]/.test(error.message)], [true, false]);
+    assertEquals([error.message.length < 700, /[\r\n]/.test(error.message)], [true, false]);
   }
   const refused = () => session.get("error?status=401");
   await assertRejects(refused, ApiError, `Check ${named("audience")} and ${named("scope")}`);

@@ -1,3 +1,5 @@
+import { shortfallOf } from "../../../client/api/demand.ts";
+import { entry } from "../../support/entries.ts";
 import {
   assert,
   assertEquals,
@@ -303,6 +305,13 @@ for (const isMet of [true, false]) {
     assertEquals(refreshes(world), 1);
   });
 }
+
+Deno.test("demand: a sign-in is new enough up to five seconds, in which clocks are read", () => {
+  const access_token = `e30.${btoa(JSON.stringify({ auth_time: 100 }))}.s`;
+  const lacks = (askedAt: number) =>
+    Boolean(shortfallOf({ maxAge: 10 }, entry({ access_token }), askedAt));
+  assertEquals([115, 116].map(lacks), [false, true]);
+});
 
 const OLD = { auth_time: Math.floor(Date.now() / 1000) - 60 };
 const UNMET: [name: string, challenge: string, brings: Brings, words: string][] = [

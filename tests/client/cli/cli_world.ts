@@ -4,7 +4,7 @@ import { runCli } from "../../../client/cli.ts";
 import { createSession, credentialKey, FileCredentialsBackend } from "@validmind/auth";
 import { type OidcProviderOptions, startOidcProvider } from "../../support/oidc_provider.ts";
 import { OwnEnv } from "../../support/own_env.ts";
-import { OwnStreams } from "../../support/own_streams.ts";
+import { GAP, OwnStreams } from "../../support/own_streams.ts";
 import { type ProcessResult, runDeno } from "../../support/deno_process.ts";
 import { wordsIn } from "../../support/permission_flags.ts";
 import { tempDir } from "../../support/temp_home.ts";
@@ -81,7 +81,7 @@ export async function cliWorld(options: OidcProviderOptions = {}) {
       const said = await run(args, { ...options, env: { ...options?.env, ...variables } });
       const text = said.stdout + said.stderr;
       assertEquals(said.code, code, `${line}\n${text}`);
-      assert(!/\bundefined\b|\bNaN\b|\[object /.test(text), `${line}\n${text}`);
+      assert(!GAP.test(text), `${line}\n${text}`);
       for (const word of more.filter(isWord) as Word[]) assertSays(text, word, line);
       return {
         ...said,

@@ -10,6 +10,7 @@ import { reportError } from "../../../client/cli/report_error.ts";
 import { OPTION_NAMES, optionRow, SETTINGS } from "../../../client/options/declaration.ts";
 import { denoCommand, runDeno, runProcess, spawnDeno } from "../../support/deno_process.ts";
 import { errorParts } from "../../support/error_parts.ts";
+import { runCli } from "../../../client/cli.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { isPosix } from "../../support/sandbox.ts";
 import { CLI, cliTest, runMain } from "./cli_world.ts";
@@ -228,6 +229,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   // A stranger's words may be a secret.
   [new RangeError(SECRET), 1, "error (unexpected): Cannot finish"],
   [SECRET, 1, "error (unexpected): Cannot finish"],
+  [new DOMException(SECRET, "TimeoutError"), 1, "error (unexpected): Cannot finish"],
   [
     Object.assign(new TypeError(SECRET), { code: "ERR_MODULE_NOT_FOUND" }),
     1,
@@ -310,3 +312,17 @@ for (const [TZ, local] of Object.entries(ZONES)) {
     assertEquals([json.split(END).length, json.includes(local)], [5, false], json);
   }, { ignore: !isPosix }); // Windows has its zone from the system alone
 }
+
+Deno.test("main: help fits into a terminal of 40 to 100 columns", async () => {
+  const helpIn = async (columns: number) => {
+    using streams = new OwnStreams({ terminal: { columns, rows: 40 } });
+    await runCli(["login", "--help"]);
+    return streams.written.stdout;
+  };
+  const [narrow, wide] = [await helpIn(40), await helpIn(100)];
+  assertEquals([await helpIn(10) === narrow, narrow === wide, wide === await helpIn(300)], [
+    true,
+    false,
+    true,
+  ]);
+});

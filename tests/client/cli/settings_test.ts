@@ -140,7 +140,7 @@ const FILES: [make: () => string | Promise<string>, ...words: string[]][] = [
   [folder, "it is a folder"],
   [pipe, "it is a named pipe"],
   [() => write({}, 0o664), "mode 0664", "chmod go-w "],
-  [() => write(" ".repeat(64 * 1024 + 1)), "65537 bytes"],
+  [() => write(" ".repeat(1_048_577)), "1048577 bytes"],
   [
     () => write({ profiles: { staging: A } }),
     'no profile "stagin". Did you mean "staging"? Or give issuer',

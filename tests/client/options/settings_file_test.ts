@@ -96,6 +96,10 @@ const STORES: [store: object, isBeside: boolean][] = [
   [{ backend: "keychain", backendOptions: { lockFolder: "t.json" } }, true],
   [{ backend: "vault", backendOptions: { ...VAULT, caCert: "t.json" } }, true],
   [sealed("t.json"), true],
+  [{
+    backend: "fallback",
+    backendOptions: { backends: [{ name: "file", options: { path: "t.json" } }] },
+  }, true],
   [sealed("${HOME}/t.json"), false],
 ];
 

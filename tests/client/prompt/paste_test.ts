@@ -89,7 +89,7 @@ for (const job of [undefined, "detached"] as const) {
     const { text, link } = await typeInto(provider, [
       ["whole address here", () => "https://evil.example.com/?codex=wrong-thing\r"],
       [again, () => "http://127.0.0.1/callback?code=wrong-thing&state=other\r"],
-      [again, async (link) => `${await addressAfter(provider, link)}\r`],
+      [again, async (link) => `wrong-thing\x7f${await addressAfter(provider, link)}\r`],
       ["One more question?", () => "yes\r"],
     ], { job });
     assertStringIncludes(text, "Signed in as analyst@example.com.");

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { createSession, MemoryCredentialsBackend, ValidMindAuthError } from "@validmind/auth";
 import { providerFetch, TOKEN } from "../../../client/provider/fetch.ts";
 import { rememberSecret } from "../../support/assert_no_secret.ts";
+import { replace } from "../../support/replace.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { OwnEnv } from "../../support/own_env.ts";
@@ -211,6 +212,14 @@ Deno.test("providerFetch: an answer that came while the process stood still is r
       setTimeout(() => resolve(Response.json({ access_token: "a" })), 5)
     );
   });
+  const { timeout } = AbortSignal;
+  const times: number[] = [];
+  using _ = replace(
+    AbortSignal,
+    "timeout",
+    (ms) => (times.push(ms), timeout.call(AbortSignal, ms)),
+  );
   const response = await call({ fetch: standStill, timeoutMs: 20 });
   assertEquals((await response.json()).access_token, "a");
+  assertEquals(times, [20, 2000]);
 });

@@ -1,4 +1,5 @@
 import { reasonAgainst, type Subject } from "../../../client/provider/refresh_grant.ts";
+import { judgedSkew } from "../../../client/provider/id_token.ts";
 import { providerSkew } from "../../../client/provider/fetch.ts";
 import * as oauth from "oauth4webapi";
 import { dpopHandle, generateDpopKey, importDpopKey } from "../../../client/provider/dpop_key.ts";
@@ -11,7 +12,8 @@ Deno.test("the provider's clock: a Date within a day first, then an iat within 1
   using _ = replace(Date, "now", () => now);
   const [date, at] = ["Sun, 01 Mar 2026 13:00:00 GMT", Math.round(now / 1000)];
   assertEquals(providerSkew(date, at), 3600);
-  assertEquals(providerSkew("soon", at + 400), 400);
+  assertEquals([400, 900].map((ahead) => providerSkew("soon", at + ahead)), [400, 900]);
+  assertEquals([900, -901, undefined].map(judgedSkew), [900, 0, 0]);
   for (const iat of [at + 901, at - 901, 9e15, "x", undefined, NaN]) {
     assertEquals(providerSkew(null, iat), undefined);
   }

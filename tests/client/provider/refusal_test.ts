@@ -1,7 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { parseObject } from "../../../backends/common/json.ts";
 import { CONSEQUENCES, type RefusalKind } from "../../../client/errors.ts";
-import { type AskedFor, readRefusal } from "../../../client/provider/refusal.ts";
+import { type AskedFor, isRedirect, readRefusal } from "../../../client/provider/refusal.ts";
 import { DEVICE } from "../../../client/provider/device_grant.ts";
 import { refusalKind } from "../../../client/provider/error.ts";
 import { providerFetch, TOKEN } from "../../../client/provider/fetch.ts";
@@ -98,7 +98,12 @@ Deno.test("refusals: no body of a strange shape or length changes a rule, or tak
   for (const [json, kind] of HOSTILE) {
     const refusal = readRefusal({ at: "refresh", status: 400, text: "x", json });
     assertEquals(refusal.kind, kind, JSON.stringify(json).slice(0, 80));
+    assert(Object.values(refusal).every((part) => String(part).length <= 2000));
   }
+});
+
+Deno.test("refusals: a redirect has a status from 300 to 399", () => {
+  assertEquals([299, 300, 399, 400].map(isRedirect), [false, true, true, false]);
 });
 
 Deno.test("refusals: discovery never decides about a grant", () => {

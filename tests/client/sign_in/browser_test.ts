@@ -183,9 +183,9 @@ test.real("browser flow: an address from another machine is handed in, and is sp
 
 test.real("browser flow: five minutes without an answer end it, on the session's own clock", async (world) => {
   const gate = Promise.withResolvers<void>();
-  let waited = 0;
+  const waits: number[] = [];
   const delay = (ms: number) => {
-    waited += ms;
+    waits.push(ms);
     return gate.promise;
   };
   const { prompt, session, answer } = await startBrowserFlow(world, { delay });
@@ -193,7 +193,7 @@ test.real("browser flow: five minutes without an answer end it, on the session's
   assert(left > 4 * 60_000 && left <= 5 * 60_000, String(left));
   gate.resolve();
   await rejectsWith("authorization_expired", () => session, "5 minutes");
-  assertEquals(waited, 5 * 60_000);
+  assertEquals(waits, Array(60).fill(5000));
   const late = answer({ code: "a-code-that-comes-late", iss: world.provider.issuer });
   await rejectsWith("address_refused", () => prompt.submit(late), "has ended");
   await isClosed(prompt.redirectUri);

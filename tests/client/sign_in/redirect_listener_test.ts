@@ -1,4 +1,5 @@
 import { createSession } from "@validmind/auth";
+import { untilAborted } from "../../../backends/common/promises.ts";
 import { resolveRedirect } from "../../../client/options/browser_options.ts";
 import { browserAnswer, openRedirectListener } from "../../../client/sign_in/redirect_listener.ts";
 import { browserStart } from "../../../client/sign_in/browser_pages.ts";
@@ -50,6 +51,7 @@ const OTHERS: [what: string, request: Parameters<typeof requestOf>[1], status: n
   ["HEAD", { method: "HEAD" }, 405],
   ["OPTIONS", { method: "OPTIONS" }, 405],
   ["POST", { method: "POST", headers: "Content-Length: 0\r\n" }, 405],
+  ["as many headers as are read", { path: "/icon", headers: "X: x\r\n".repeat(99) }, 404],
   ["more headers than any browser sends", { headers: "X: x\r\n".repeat(100) }, 400],
   ["a header without a name", { headers: ": x\r\n" }, 400],
   ["a huge header", { headers: `X: ${"x".repeat(70_000)}\r\n` }, 400],
@@ -137,6 +139,17 @@ Deno.test("redirect listener: it is closed at once, idle connections and all", a
   const { listener: quiet } = listen();
   await quiet[Symbol.asyncDispose]();
   Deno.listen({ hostname: "127.0.0.1", port: quiet.port }).close(); // it is free
+});
+
+Deno.test("redirect listener: of 65 connections the oldest one is closed", async () => {
+  const { listener } = listen();
+  const { port } = listener;
+  const all: Deno.TcpConn[] = [];
+  for (let at = 0; at < 65; at++) all.push(await Deno.connect({ hostname: "127.0.0.1", port }));
+  const ended = all[0]!.read(new Uint8Array(1)).catch(() => null);
+  assertEquals(await untilAborted(ended, AbortSignal.timeout(5000)), null);
+  for (const connection of all) connection.close();
+  await listener[Symbol.asyncDispose]();
 });
 
 Deno.test("redirect listener: a port that is taken is an error with the way out", async () => {

@@ -164,12 +164,18 @@ async function readReach(): Promise<Reach[]> {
   return reach;
 }
 
+/** Reads the product's promises, and runs none of its lines. */
+const READER = "tests/rooms_test.ts";
+
 /** The test files that run the line of a fault: those of its room, and the quickest others. */
-function testsOf({ file, line }: Fault, reach: readonly Reach[]): [Reach[], Reach[]] {
+function testsOf({ file, line, kind }: Fault, reach: readonly Reach[]): [Reach[], Reach[]] {
   const [folder, stem] = file.replace(/\.ts$/, "").split("/");
   const isOwn = ({ test }: Reach) => new RegExp(`^tests/${folder}/${stem}[_/]`).test(test);
-  const near = reach.filter(({ lines }) => lines[file]?.includes(line))
-    .sort((a, b) => a.seconds - b.seconds);
+  const isRead = kind === "drop await";
+  const near = reach.filter(({ test, lines }) =>
+    lines[file]?.includes(line) || isRead && test === READER
+  )
+    .sort((a, b) => +(b.test === READER) - +(a.test === READER) || a.seconds - b.seconds);
   let seconds = 0;
   const others = near.filter((one) => !isOwn(one) && (seconds += one.seconds) < OTHERS_SECONDS);
   return [near.filter(isOwn), others];

@@ -96,12 +96,12 @@ function addConstant(
   add: (kind: string, node: ts.Node, text: string) => void,
 ): void {
   const kind = "swap constant";
+  const isName = node.parent && ts.isPropertyAssignment(node.parent) && node.parent.name === node;
+  if (isName) return;
   if (ts.isNumericLiteral(node)) add(kind, node, node.text === "0" ? "1" : `(${node.text} * 3)`);
   else if (node.kind === ts.SyntaxKind.TrueKeyword) add(kind, node, "false");
   else if (node.kind === ts.SyntaxKind.FalseKeyword) add(kind, node, "true");
   else if (ts.isStringLiteral(node) && /^[\w-]+$/.test(node.text)) {
-    if (!ts.isPropertyAssignment(node.parent) || node.parent.name !== node) {
-      add(kind, node, JSON.stringify(`${node.getText(tree).slice(1, -1)}_`));
-    }
+    add(kind, node, JSON.stringify(`${node.getText(tree).slice(1, -1)}_`));
   }
 }

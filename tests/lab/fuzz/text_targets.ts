@@ -76,7 +76,7 @@ export const TEXT_TARGETS: readonly FuzzTarget[] = [
   target("texts for display", texts, (input) => {
     const shown = printable(input);
     assertPlain(shown);
-    assert(shown.length <= 201, "too long");
+    assert(shown.length <= 501, "too long");
   }),
   target("Retry-After", fc.oneof(text, fc.constant(null)), (input) => {
     const ms = parseRetryAfter(input);

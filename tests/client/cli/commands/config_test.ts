@@ -3,6 +3,7 @@ import { dirname } from "@std/path";
 import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
 import { quoteArgument } from "../../../../backends/common/runtime.ts";
 import { wordsIn } from "../../../support/permission_flags.ts";
+import { isPosix } from "../../../support/sandbox.ts";
 import { BY_KEY, cliTest, type CliWorld, NO_CLIENT, type Word } from "../cli_world.ts";
 
 /** A test where no variable names provider and client. */
@@ -315,6 +316,16 @@ configTest("set refuses what cannot be used, and the file stays", async (world) 
   for (const [words, said] of REFUSED) {
     const { stdout } = await world.says(`config set ${words}`, 2, said, "!s3cr3t");
     assertEquals(stdout, "");
+  }
+  assertEquals(await settingsIn(world), client(world));
+});
+
+configTest("a file that others may write is not changed either", async (world) => {
+  const path = await world.write(client(world));
+  if (!isPosix) return;
+  await Deno.chmod(path, 0o666);
+  for (const line of ["config set model x", "config unset issuer"]) {
+    await world.says(line, 2, "others may write it");
   }
   assertEquals(await settingsIn(world), client(world));
 });

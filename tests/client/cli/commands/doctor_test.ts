@@ -93,9 +93,27 @@ Deno.test("doctor: the API gets the stored token once, and no refresh follows it
   assertEquals([refused.code, refused.results.api], [1, "fail"]);
   assertEquals(refused.calls, [`Bearer ${SECRETS.access}`]);
   assertEquals(refused.posts.filter((post) => post.includes("refresh_token")), []);
-  const without = await doctorIn(withApi);
+  for (const [status, words] of [[200, "takes it"], [404, "answers 404 to ping"]] as const) {
+    const answers: SetUp = ({ api }) => void api.script.push(() => new Response("{}", { status }));
+    const { code, stdout } = await doctorIn(all(withApi, stored(), answers));
+    assertEquals([code, stdout.includes(words)], [0, true], stdout);
+  }
+  const without = await doctorIn(withApi, "--audience", "other-api");
+  assertStringIncludes(without.stdout, " for other-api");
   assertEquals([without.code, without.results.api, without.calls], [0, "ok", [null]]);
   assertStringIncludes(without.stdout, "no token was sent");
+});
+
+Deno.test("doctor: a job's stored token goes to the API, unless the job would ask for another one", async () => {
+  const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
+  const assertion = file("VM_OIDC_CLIENT_ASSERTION_FILE", "aaa.bbb.ccc");
+  const own = stored({ refresh_token: null }, { flow: "client_credentials" });
+  for (const [proof, sent] of [[secret, `Bearer ${SECRETS.access}`], [assertion, null]] as const) {
+    const takes: SetUp = ({ api }) => void api.script.push(() => new Response("{}"));
+    const { calls, stdout } = await doctorIn(all(withApi, takes, job, proof, own));
+    assertEquals(calls, [sent]);
+    assertStringIncludes(stdout, "token valid until");
+  }
 });
 
 Deno.test("doctor: the API gets the token where the settings permit one store alone", async () => {

@@ -105,6 +105,7 @@ cliTest("logout: removes the entry; --revoke ends the tokens", async (world) => 
   );
   await world.says("logout --all", 0, /^Nobody was signed in\.\n$/);
 
+  await world.says("logout --revoke", 0, "There was nothing to revoke");
   const { refresh_token } = await world.signIn();
   const { json } = await world.says("logout --revoke --json", 0);
   assertEquals(json, { keys: [world.key], revocation: "revoked", whole_store: false });

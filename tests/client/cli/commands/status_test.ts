@@ -262,4 +262,8 @@ Deno.test("status: a token is valid to its last second", () => {
   const report = { state: "valid", expiresAt: new Date(0) } as Parameters<typeof tokenText>[0];
   assert(tokenText({ ...report, expiresIn: 1 }).startsWith("valid until"));
   assert(tokenText({ ...report, expiresIn: 0 }).startsWith("ended"));
+  assertEquals(
+    tokenText({ ...report, state: "expired", expiresAt: undefined }),
+    "not there: run login",
+  );
 });
