@@ -204,6 +204,7 @@ function tokensOf(
   const isAskable = isOfPerson && (interactive || options.reauthenticate === "ask");
   return new TokenSource({
     identity,
+    call,
     stored: new StoredCredential(backend, key),
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),

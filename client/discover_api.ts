@@ -11,7 +11,8 @@ import type { DiscoverApiOptions, DiscoveredApi } from "./session_options.ts";
  *
  * @param address The address of the API, as a person or an administrator gave it.
  * @param options The signal and the `fetch` of the requests.
- * @returns The issuers, and options for `createSession`.
+ * @returns The issuers, and options for `createSession`. With several issuers the options have none: add
+ * the one that the person knows.
  * @throws {ValidMindAuthError} `api_metadata_invalid` without metadata that may be used;
  * `insecure_url` for an address or an issuer with `http:`; `api_unreachable`, `permission_required`,
  * `invalid_options`.

@@ -101,7 +101,9 @@ const PASSPHRASE_LENGTH = 12;
 /** The row that names the key to write with. */
 const CURRENT = "encryption-key";
 
-const MAKE_ONE = "Make one with: openssl rand -base64 32";
+/** A new key cannot open the entries of an earlier one. */
+const SAME_OR_NEW =
+  "Give the key that sealed the stored entries. Where there are none, make one with: openssl rand -base64 32";
 
 export interface KeySource {
   readonly backend?: OidcCredentialsBackend;
@@ -135,7 +137,11 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
   }
   if (passphrase !== undefined) {
     const read = () =>
-      needEnv(passphrase.env, "read the passphrase", "Set it, or give another key.");
+      needEnv(
+        passphrase.env,
+        "read the passphrase",
+        "Set it. Stored entries need the one that sealed them.",
+      );
     return { ...passphraseKey(read), ...ofVariable(passphrase?.env, name) };
   }
   if (backend === undefined) {
@@ -254,7 +260,7 @@ function row(fields: Record<string, string>): OidcCredentials {
 }
 
 function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
-  const text = needEnv(name, "read the encryption key", MAKE_ONE);
+  const text = needEnv(name, "read the encryption key", SAME_OR_NEW);
   return keyIn(text, `the variable ${name}`, "env_invalid");
 }
 
@@ -279,7 +285,7 @@ function keyIn(text: string, place: string, code: CredentialsBackendErrorCode) {
   throw new CredentialsBackendError(code, {
     action: `read the encryption key from ${place}`,
     reason: `it is not ${KEY_BYTES} random bytes in hex, base64 or base64url`,
-    remedy: MAKE_ONE,
+    remedy: SAME_OR_NEW,
   });
 }
 

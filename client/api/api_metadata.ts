@@ -54,6 +54,7 @@ export async function requestMetadata(
   };
   // A slash at the end makes another API and another place, and people do not see it.
   const bare = withoutSlash(typed.href);
+  const start = runtime.elapsed();
   let fault: unknown;
   for (const form of new Set([typed.href, new URL(bare).href, `${bare}/`])) {
     const resource = new URL(form);
@@ -62,6 +63,8 @@ export async function requestMetadata(
       return await readMetadata(typed, resource, place, await get(place));
     } catch (error) {
       fault ??= error;
+      // It would not answer at another address either.
+      if (runtime.elapsed() - start >= runtime.timeoutMs) throw fault;
     }
   }
   const { headers } = await get(typed.href);

@@ -74,6 +74,6 @@ export const EXIT_WORDS = {
   4: "a person has to sign in: run login",
   126: "exec could not start the program",
   127: "exec did not find the program",
-  130: "the person ended a sign-in in the browser",
-  143: "SIGTERM ended a sign-in in the browser",
+  130: "the person ended a sign-in",
+  143: "SIGTERM ended a sign-in",
 } satisfies Record<typeof EXIT[keyof typeof EXIT], string>;

@@ -1,10 +1,8 @@
 import { printable } from "../../backends/common/printable.ts";
-import { quoteArgument } from "../../backends/common/runtime.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
 import { FIND_API } from "../api/demand.ts";
 import { type ApiError, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
-import { type OptionName, optionRow } from "../options/declaration.ts";
-import { demandFlags } from "../tokens/login_required.ts";
+import { argument, demandFlags, flagsFor, type NamedSignIn } from "../tokens/login_required.ts";
 import { CliError, EXIT, PROGRAM } from "./command.ts";
 import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
 import { note, toJsonText } from "./output.ts";
@@ -89,7 +87,7 @@ export async function hintFor(
 export function describeError(
   thrown: unknown,
   flags: FlagValues,
-  stored?: SignInOptions,
+  stored?: NamedSignIn,
 ): { code: string; message: string } {
   const error = ownError(thrown);
   if (isOwn(error) || error instanceof CliError) {
@@ -142,14 +140,11 @@ function causeLines({ message, cause }: { message: string; cause?: unknown }): s
   return `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
 }
 
-/** The options of a sign-in, as a stored entry or an error names it. */
-type SignInOptions = Readonly<Partial<Record<OptionName, unknown>>>;
-
 /** The command that removes what an error is about, with the flags of its store. */
 function removalLine(
   error: Error,
   flags: FlagValues,
-  stored: SignInOptions | undefined,
+  stored: NamedSignIn | undefined,
 ): string {
   const { signOut } = error instanceof CredentialsBackendError ? error : {};
   if (signOut === undefined) return "";
@@ -158,19 +153,7 @@ function removalLine(
   return `\nTo remove it: ${PROGRAM} logout${signOut === "all" ? " --all" : named}${store}`;
 }
 
-/** The flags that name a sign-in as it is stored. */
-function flagsFor(signIn: SignInOptions): string {
-  return Object.entries(signIn).map(([name, value]) =>
-    argument(optionRow(name as OptionName).flag, value)
-  ).join("");
-}
-
 /** Those of these flags that a call has, for another command. */
 export function valueFlags(flags: FlagValues, names: readonly FlagName[]): string {
   return names.map((name) => argument(name, flags.text(name) ?? flags.has(name))).join("");
-}
-
-function argument(flag: string | undefined, value: unknown): string {
-  if (!flag || value === undefined || value === false) return "";
-  return value === true ? ` --${flag}` : ` --${flag} ${quoteArgument(`${value}`)}`;
 }

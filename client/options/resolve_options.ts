@@ -173,13 +173,14 @@ function silencerIn(options: InitOptions, places?: CallOrigin): string | undefin
   const { interactive = !isUnattended(options) } = options;
   if (interactive) return undefined;
   const found = places?.origin.find("interactive");
-  if (found === undefined) return "CI is true, and there is no terminal";
+  if (found === undefined) return "CI is set, and there is no terminal";
   return `${named("interactive")} is false in ${found.place.words}`;
 }
 
 /** Whether nobody can see the built-in prompt: in a job. A missing terminal alone proves nothing. */
 function isUnattended({ onDeviceCode, onAuthorizationUrl }: InitOptions) {
-  return (onDeviceCode ?? onAuthorizationUrl) === undefined && readEnvIfGranted("CI") === "true" &&
+  return (onDeviceCode ?? onAuthorizationUrl) === undefined &&
+    /^(?!(false|0)$)./i.test(readEnvIfGranted("CI") ?? "") && // some say 1, or their own name
     !(isDeno && (Deno.stdin.isTerminal() || Deno.stderr.isTerminal()));
 }
 

@@ -168,9 +168,14 @@ function filesFrom(folder: string, store: unknown, value: unknown): unknown {
   return Object.fromEntries(members);
 }
 
-/** A path from a folder, where it is relative. A variable has its own, and `:memory:` is no file. */
+/**
+ * A path from a folder, where it is relative. A variable has its own, and `:memory:` is no file. The store
+ * refuses one that only a shell or a browser would understand.
+ */
 function fromFolder(folder: string, path: string) {
-  return isAbsolute(path) || /^\$\{|^:memory:$/.test(path) ? path : join(folder, path);
+  return isAbsolute(path) || /^(\$\{|~[/\\]|file:|%|:memory:$)/.test(path)
+    ? path
+    : join(folder, path);
 }
 
 function settingsError(path: string, reason: string, remedy: string, cause?: unknown) {

@@ -123,7 +123,7 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}): string {
   const isOfProof = kind === "client" && !OF_DPOP.test(words);
   if (isOfProof && ofClient !== undefined) return remedyOfProof(refusal, ofClient);
   const known = BY_WORDS.find(([kinds, pattern]) => kinds.includes(kind) && pattern.test(words));
-  if (kind === "scope") return remedyOfScope(refusal, advice, known?.[2]);
+  if (kind === "scope" && at !== "revoke") return remedyOfScope(refusal, advice, known?.[2]);
   if (known !== undefined) return known[2];
   if (kind === "fault") return remedyOfFault(refusal);
   if (at === "exchange") return remedyOfExchange(refusal, ofToken);

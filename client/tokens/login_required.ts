@@ -3,11 +3,24 @@ import { quoteArgument } from "../../backends/common/runtime.ts";
 import { parametersOf } from "../api/demand.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { type ApiDemand, ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
-import { named, OPTIONS } from "../options/declaration.ts";
+import { named, type OptionName, optionRow } from "../options/declaration.ts";
 import type { TokenSourceOptions } from "./session_tokens.ts";
 
-/** The options that name a sign-in. */
-const NAMING = ["issuer", "clientId", "audience", "profile", "flow", "scope", "dpop"] as const;
+/**
+ * The options that name a sign-in, and those of the call by which the browser comes back. The person's name
+ * is not among them: errors are logged.
+ */
+const NAMING = [
+  "issuer",
+  "clientId",
+  "audience",
+  "profile",
+  "flow",
+  "scope",
+  "dpop",
+  "redirectUri",
+  "listen",
+] as const;
 
 /**
  * The error where a person has to sign in and is not asked. It names the ways to do so.
@@ -21,8 +34,10 @@ export function loginRequired(
   demand?: ApiDemand,
 ): ValidMindAuthError {
   const { identity, stored: { backend } } = options;
-  const names = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
-  const signIn = Object.fromEntries(names.map((name) => [name, identity[name]!]));
+  const { redirectUri, listen } = options.call;
+  const values = { ...identity, redirectUri, listen };
+  const names = NAMING.filter((name) => values[name] && values[name] !== DEFAULT_SCOPE);
+  const signIn = Object.fromEntries(names.map((name) => [name, values[name]!]));
   return new ValidMindAuthError("login_required", {
     action: `get a token for ${identity.issuer}`,
     reason,
@@ -35,7 +50,7 @@ export function loginRequired(
 /** The ways to sign in to the same store. The command is safe in a folder that somebody else wrote. */
 function wayToSignIn(
   { isFound, silencedBy, stored: { backend } }: TokenSourceOptions,
-  signIn: Record<string, string | boolean>,
+  signIn: NamedSignIn,
   demand?: ApiDemand,
 ) {
   const call = demand ? "session.signIn({ for: error })" : "init()";
@@ -47,14 +62,26 @@ function wayToSignIn(
   }
   if (backend.persistent === false) return `${cause}Nothing is stored beyond this process: ${here}`;
   if (!isFound) return `${cause}Sign in with the program that made the store: ${here}`;
-  const flags = Object.entries(signIn).map(([name, value]) => {
-    const flag = `--${OPTIONS[name as typeof NAMING[number]].flag}`;
-    return typeof value === "string" ? `${flag} ${quoteArgument(value)}` : flag;
-  });
-  const runs = ["deno run -A --no-config", ...isInKv(backend) ? ["--unstable-kv"] : []];
-  const command = [...runs, "jsr:@validmind/auth/cli login", ...flags].join(" ") +
-    demandFlags(demand);
+  const unstable = isInKv(backend) ? "--unstable-kv " : "";
+  const command = `deno run -A --no-config ${unstable}jsr:@validmind/auth/cli login` +
+    flagsFor(signIn) + demandFlags(demand);
   return `${cause}Sign in with\n  ${command}\nor with validmind-auth login and the same flags, or ${here}`;
+}
+
+/** The options of a sign-in, as a stored entry or an error names it. */
+export type NamedSignIn = Readonly<Partial<Record<OptionName, unknown>>>;
+
+/** The flags that name a sign-in. */
+export function flagsFor(signIn: NamedSignIn): string {
+  return Object.entries(signIn).map(([name, value]) =>
+    argument(optionRow(name as OptionName).flag, value)
+  ).join("");
+}
+
+/** A flag with its value, for a command. */
+export function argument(flag: string | undefined, value: unknown): string {
+  if (!flag || value === undefined || value === false) return "";
+  return value === true ? ` --${flag}` : ` --${flag} ${quoteArgument(`${value}`)}`;
 }
 
 /** The flags that have a sign-in meet a demand. */

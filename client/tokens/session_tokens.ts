@@ -12,11 +12,14 @@ import { type Bearer, bearerOf, freshUntil } from "../entry/bearer.ts";
 import { isEntryOfKey } from "../credential_key.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
+import type { SessionOptions } from "../session_options.ts";
 import type { AskOptions } from "../sign_in/flow.ts";
 
 /** Options of a `TokenSource`. */
 export interface TokenSourceOptions {
   identity: OidcIdentity;
+  /** The options as the caller gave them. */
+  call: SessionOptions;
   stored: StoredCredential;
   /** Whether the command line finds the store as well. */
   isFound: boolean;

@@ -58,7 +58,7 @@ test("sign-in: where asking is forbidden, the error names what forbids it, and t
     ["interactive (VM_OIDC_INTERACTIVE) is false in the options.", {}, {
       interactive: false,
     }],
-    ["CI is true, and there is no terminal.", { CI: "true" }, {}],
+    ["CI is set, and there is no terminal.", { CI: "true" }, {}],
   ];
   for (const [words, variables, options] of cases) {
     await withTempHome(async () => {

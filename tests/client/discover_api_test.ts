@@ -3,6 +3,7 @@ import { createSession, discoverApi } from "../../mod.ts";
 import { json, startHttpServer } from "../support/http_server.ts";
 import { scriptedProviderWorld } from "../support/provider_world.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { replace } from "../support/replace.ts";
 
 const API = "https://api.example.com/v1/";
 const ISSUER = "https://login.example.com";
@@ -250,8 +251,16 @@ Deno.test("discoverApi: only a plain address is asked", async () => {
 Deno.test("discoverApi: the signal ends it, and a broken network is told", async () => {
   const signal = AbortSignal.abort("enough");
   assertEquals(await discoverApi(API, { signal }).catch((reason) => reason), "enough");
-  const fetch = () => Promise.reject(new TypeError("broken"));
-  await rejectsWith("api_unreachable", () => discoverApi(API, { fetch }));
+  let asked = 0;
+  let took = 0;
+  using _ = replace(performance, "now", () => took);
+  const fetch = () => {
+    asked++;
+    took += 30_000;
+    return Promise.reject(new TypeError("broken"));
+  };
+  await rejectsWith("api_unreachable", () => discoverApi(API, { fetch }), "/.well-known/");
+  assertEquals(asked, 1, "after the limit, another address was asked");
 });
 
 Deno.test("discoverApi: a session by its options, with the API's own issuer and audience", async () => {

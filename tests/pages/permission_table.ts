@@ -30,10 +30,16 @@ const VARIABLES = {
   VAULT_TOKEN: "of the example",
 };
 
+/** Variables that many people set beside those of the quick start. Without their flags they do not count. */
+const OFTEN_SET = /^VM_OIDC_(SCOPE|AUDIENCE|FLOW|PROFILE)$/;
+
 /** The flags of the quick start's script, for README.md. */
 export async function quickStartFlags(): Promise<string> {
   using _ = new OwnEnv(VARIABLES);
-  const required = (await requiredPermissions({})).filter((need) => isUsed(need));
+  const needs = await requiredPermissions({});
+  const isOftenSet = (need: PermissionNeed) =>
+    need.name === "env" && OFTEN_SET.test(need.variable!);
+  const required = needs.filter((need) => isUsed(need) || isOftenSet(need));
   const flags = joinedFlags(required).join(" \\\n  ");
   return `\`\`\`sh\ndeno run \\\n  ${flags} \\\n  script.ts\n\`\`\``;
 }

@@ -197,6 +197,12 @@ if (import.meta.main && Deno.args.includes("--help")) {
   Deno.exit();
 }
 
+const missing = rest.find((arg) => /^tests\/|_test\.ts$/.test(arg) && !exists(arg));
+if (import.meta.main && missing !== undefined) {
+  console.error(`Cannot run ${missing}: there is no such file or folder. Check the path.`);
+  Deno.exit(2);
+}
+
 if (import.meta.main) {
   if (isCovered && exists("coverage/data")) await Deno.remove("coverage/data", { recursive: true });
   await fetchPackages();

@@ -31,9 +31,15 @@ import type { InitOptions } from "../../session_options.ts";
 import { type Command, type CommandCall, PROGRAM, usageError } from "../command.ts";
 import { CHANGE_FLAGS, FlagValues } from "../flags.ts";
 import { columns, note, printResult, toJsonText } from "../output.ts";
-import { valueFlags } from "../report_error.ts";
+import { describeError, valueFlags } from "../report_error.ts";
 import { unknownWord } from "../unknown_word.ts";
-import { identityNeeds, sessionOptions, type SettingRow, settingsOf } from "../sign_in_target.ts";
+import {
+  chooseBackend,
+  identityNeeds,
+  sessionOptions,
+  type SettingRow,
+  settingsOf,
+} from "../sign_in_target.ts";
 
 const CHANGE = "change the settings";
 
@@ -55,6 +61,12 @@ export async function run({ flags, args, command }: CommandCall): Promise<void> 
       ...absent.map((name) => `${name}: not in ${place}; see ${PROGRAM} config\n`),
     ];
     printResult(flags, { path, names }, lines.join(""));
+    if (names.some((name) => name.startsWith("backend"))) {
+      // The next start refuses such a store. Options that it lacks may be set later.
+      await chooseBackend(flags, "use the store of the settings").catch((error) =>
+        note(`warning: ${describeError(error, flags).message}\n`)
+      );
+    }
     return;
   }
   if (way === "discover" && words.length === 1) await keepApi(flags, words[0]!, CHANGE);
@@ -125,11 +137,8 @@ export async function keepApi(
   const named = flags.text("issuer") ?? kept.issuer ?? askIssuer(issuers);
   const issuer = issuers.find((one) => isSame(one, named));
   if (issuer === undefined && kept.issuer !== named) {
-    const typed = named || "an address that nobody confirmed";
-    throw usageError(
-      `Cannot ${action}: ${typed} is not an issuer of the API. Give one as --issuer: ` +
-        issuers.join(", "),
-    );
+    const fault = named ? `${named} is not an issuer of the API` : "nobody confirmed the issuer";
+    throw usageError(`Cannot ${action}: ${fault}. Give one as --issuer: ${issuers.join(", ")}`);
   }
   const own = Object.fromEntries(Object.entries(sessionOptions(flags)).filter(isKept));
   const { audience = kept.apiHost } = kept; // an address may be that of an endpoint of the API
@@ -193,8 +202,10 @@ function isKept([name, value]: [string, unknown]) {
 /** Asks for one of the issuers. Enter alone confirms none. */
 function askIssuer([first = "", ...others]: readonly string[]) {
   const choice = others.length > 0 ? ", or type another of the issuers" : "";
-  const answer = prompt(`Sign in at ${first}? If you know it, answer y${choice}:`) ?? "";
-  return answer.replace(/^y(es)?$/i, first);
+  const answer = prompt(`Sign in at ${first}? If you know it, answer y${choice}:`);
+  // Ctrl-C. Without a terminal nobody was asked, and the error has the flag.
+  if (answer === null && Deno.stdin.isTerminal()) throw new DOMException("", "AbortError");
+  return answer?.replace(/^y(es)?$/i, first) ?? "";
 }
 
 /** Whether two addresses are the same. One that is not kept yet may be any. */

@@ -23,17 +23,17 @@ export async function run({ flags, command }: CommandCall): Promise<number | voi
     revoke: flags.has("revoke"),
   });
   const { revocation } = result;
-  printResult(flags, { wholeStore: false, ...result }, removalText(result));
+  printResult(flags, { wholeStore: false, ...result }, removalText(result, all));
   const isMissed = revocation === "failed" || revocation === "not_supported";
   if (isMissed) return EXIT.failure;
 }
 
-function removalText(result: ClearResult): string {
+function removalText(result: ClearResult, all: boolean): string {
   const { keys, wholeStore } = result;
+  const nobody = `Nobody was signed in.${all ? "" : ` To see all sign-ins: ${PROGRAM} list`}\n`;
   const removed = wholeStore
     ? "Removed the whole store, which could not be read.\n"
-    : keys.map((key) => `Removed ${printable(key, 500)}\n`).join("") ||
-      `Nobody was signed in. To see all sign-ins: ${PROGRAM} list\n`;
+    : keys.map((key) => `Removed ${printable(key, 500)}\n`).join("") || nobody;
   return removed + revocationText(result);
 }
 

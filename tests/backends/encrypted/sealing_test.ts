@@ -77,7 +77,8 @@ for (const [what, TEST_KEY] of Object.entries(BAD)) {
 Deno.test("an unset variable is env_unset at the first use, and may be set later", async () => {
   const backend = by({ env: "TEST_KEY" });
   assertEquals(await backend.get(KEY), undefined); // nothing to decrypt yet
-  await rejectsWith("env_unset", () => backend.put(KEY, entry()), "TEST_KEY");
+  const put = () => backend.put(KEY, entry());
+  await rejectsWith("env_unset", put, "TEST_KEY", "that sealed the stored entries");
   await withEnv({ TEST_KEY: FIRST.toHex() }, () => backend.put(KEY, entry()));
   assertEquals(await backend.get(KEY), entry());
   const worded = by({ passphrase: { env: "TEST_KEY" } });

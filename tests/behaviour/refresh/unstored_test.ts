@@ -189,6 +189,17 @@ test("unstored: a session for another scope keeps its own tokens", async (world)
   assertEquals(await one.accessToken(), token);
 });
 
+test("unstored: a session does not take over those of another person", async (world) => {
+  const options = { credentialsBackend: new LockedBackend(), scope: "openid one" };
+  const session = await world.signIn({ ...options, scope: "openid" });
+  const own = await session.accessToken();
+  options.credentialsBackend.fail("put", FULL, world.key);
+  answerWith(world, { id_token: await world.provider.idToken({ sub: "another" }) });
+  await rejectsWith("credentials_not_stored", () => world.signIn(options));
+  await rejectsWith("login_required", () => renew(session), "another person");
+  assertEquals(await session.accessToken(), own);
+});
+
 test("unstored: what one instance could not store, another of the same identity has, and stores", async (world) => {
   const shared = { storeId: crypto.randomUUID(), persistent: true, rows: new Map() };
   const [one, two] = [1, 2].map(() => Object.assign(new SpyBackend(), shared));

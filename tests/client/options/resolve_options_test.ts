@@ -98,10 +98,13 @@ const SESSION: [given: Record<string, unknown>, expected: Record<string, unknown
     { interactive: false },
   ]),
   // A test has a terminal or none, as it is run.
-  [{ ...OIDC, CI: "true" }, { interactive: Deno.stdin.isTerminal() || Deno.stderr.isTerminal() }],
+  ...["true", "1", "woodpecker"].map((CI): typeof SESSION[number] => [
+    { ...OIDC, CI },
+    { interactive: Deno.stdin.isTerminal() || Deno.stderr.isTerminal() },
+  ]),
   [{ ...OIDC, CI: "true", VM_OIDC_INTERACTIVE: "1" }, {}],
   [{ ...OIDC, CI: "true", onDeviceCode: () => {} }, {}],
-  [{ ...OIDC, CI: "" }, {}],
+  ...["", "0", "False"].map((CI): typeof SESSION[number] => [{ ...OIDC, CI }, {}]),
   [{ ...OIDC, VM_OIDC_INTERACTIVE: "1" }, {}],
   [{ ...OIDC, VM_OIDC_INTERACTIVE: "YES" }, {}],
   [{ ...OIDC, interactive: true, VM_OIDC_INTERACTIVE: "0" }, {}],

@@ -6,7 +6,7 @@ import { renew, scriptedProviderWorld, test } from "../../support/provider_world
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { json } from "../../support/http_server.ts";
 import { checkEndpoint } from "../../../client/provider/discovery.ts";
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 
 test("provider: no discovery document is a wrong issuer", async (world) => {
   const answers = [
@@ -126,6 +126,12 @@ test("refusal: says what to do about it", async (world) => {
     const error = await rejectsWith("provider_refused", run, words);
     assertEquals(error.oauthError, code, who);
   }
+});
+
+test.signedIn("refusal: a revocation names no scope, since none was sent", async ({ session, provider }) => {
+  provider.script.revocation.push(() => oauthError("invalid_scope"));
+  const { reason } = await session.clear({ revoke: true });
+  assertMatch(`${reason}`, /invalid_scope.*Check the options of the request/);
 });
 
 const CLIENT: [code: string, description: string, ...words: string[]][] = [

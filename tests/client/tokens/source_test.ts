@@ -293,7 +293,13 @@ const store = (kind: string) => (home: string): Record<string, string> => ({
 
 const CASES: [what: string, options: SessionOptions, variables?: ReturnType<typeof store>][] = [
   ["the default store", {}],
-  ["all options", { profile: "reviewer+2", scope: "openid offline_access", dpop: true }],
+  ["all options", {
+    profile: "reviewer+2",
+    scope: "openid offline_access",
+    dpop: true,
+    redirectUri: "http://localhost/callback",
+    listen: "localhost:8765",
+  }],
   ["a file that the environment names", {}, store("file")],
   ["a database that the environment names", {}, store("kv")],
 ];
@@ -312,6 +318,8 @@ for (const [what, options, variables] of CASES) {
       const { message } = await rejectsWith("login_required", start);
       const [, command] = /Sign in with\n {2}(.*)\n/.exec(message)!;
       assertMatch(command!, /^deno run -A --no-config /);
+      const { redirectUri = "", listen = "" } = options;
+      for (const one of [redirectUri, listen]) assertStringIncludes(command!, one);
       assertEquals(command!.includes(" --unstable-kv "), what.startsWith("a database"));
       const { code, stderr } = await world.run(argumentsIn(command!), { env });
       assertEquals(code, 0, stderr);

@@ -14,7 +14,6 @@
  * @module
  */
 import { fromFileUrl } from "@std/path";
-import { parseArgs } from "node:util";
 import { credentialKey, FileCredentialsBackend, type OidcCredentials } from "@validmind/auth";
 import { ALL, DENO, denoCommand, mustRun } from "../../support/deno_process.ts";
 import { entry } from "../../support/entries.ts";
@@ -397,15 +396,13 @@ async function timeOnce({ name, command, env, before }: TimedCommand): Promise<C
   return { wall, cpu: cpu.reduce((sum, one) => sum + one, 0) };
 }
 
-const { values, positionals } = parseArgs({
-  options: { rounds: { type: "string", default: "30" } },
-  args: import.meta.main ? Deno.args : [],
-  allowPositionals: true,
-});
-const rounds = Number(values.rounds);
+const ROUNDS = "--rounds=";
+const given = import.meta.main ? Deno.args : [];
+const words = given.filter((arg) => !arg.startsWith(ROUNDS));
+const rounds = Number(given.find((arg) => !words.includes(arg))?.slice(ROUNDS.length) ?? 30);
 
 if (import.meta.main) {
-  const names = positionals.length > 0 ? positionals : ["cold", "refresh"];
+  const names = words.length > 0 ? words : ["cold", "refresh"];
   const unknown = names.find((name) => !Object.hasOwn(SECTIONS, name));
   if (unknown !== undefined || !(rounds > 0)) {
     console.error(

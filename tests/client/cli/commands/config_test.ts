@@ -208,6 +208,18 @@ configTest("set takes the names of flags and of options, and a value after =", a
   assertEquals(await settingsIn(world), { issuer, clientId });
 });
 
+configTest("set warns of a store that the next start refuses", async (world) => {
+  for (
+    const [options, words] of [
+      ['{"pth":"x"}', 'Did you mean "path"?'],
+      ['{"path":"~/x"}', 'not a plain path without "~/"'],
+      ["{}", "!warning"],
+    ]
+  ) {
+    await world.says(`config set backend file backendOptions '${options}'`, 0, words!);
+  }
+});
+
 configTest("unset of what the file does not have says so, and writes nothing", async (world) => {
   for (const line of ["config unset model", "config unset --profile tow model"]) {
     await world.says(line, 0, "model: not in", world.settingsPath, "!unset ");

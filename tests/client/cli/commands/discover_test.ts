@@ -237,7 +237,8 @@ addressTest("an address that cannot be used is told in words of the address", as
 });
 
 const FIRST = "https://first.example.com";
-const TYPED: [typed: string | null, code: number][] = [
+/** `null` is Ctrl-C, or no terminal. */
+const TYPED: [typed: string | null, code: number, hasTerminal?: boolean][] = [
   ["second", 0],
   ["https://second.example.org", 2],
   ["y", 0],
@@ -245,11 +246,12 @@ const TYPED: [typed: string | null, code: number][] = [
   ["n", 2],
   ["", 2],
   [null, 2],
+  [null, 130, true],
 ];
 
-for (const [typed, code] of TYPED) {
+for (const [typed, code, hasTerminal = false] of TYPED) {
   addressTest(
-    `in a terminal the person chooses one of two issuers by ${JSON.stringify(typed)}`,
+    `in a terminal the person chooses one of two issuers by ${JSON.stringify(typed)}: ${code}`,
     async (world, api) => {
       const { issuer } = world.provider;
       const chosen: Record<string, string> = { second: issuer, y: FIRST, Y: FIRST };
@@ -259,6 +261,7 @@ for (const [typed, code] of TYPED) {
       // Enter alone gives the second argument.
       globalThis.prompt = (text, first) => {
         asked.push(text?.includes(FIRST));
+        Deno.stdin.isTerminal = () => hasTerminal;
         return typed === "second" ? `${issuer}/` : typed || (first ?? typed);
       };
       try {

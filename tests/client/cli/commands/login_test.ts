@@ -103,6 +103,7 @@ cliTest("logout: removes the entry; --revoke ends the tokens", async (world) => 
     0,
     /^Nobody was signed in\. To see all sign-ins: validmind-auth list\n$/,
   );
+  await world.says("logout --all", 0, /^Nobody was signed in\.\n$/);
 
   const { refresh_token } = await world.signIn();
   const { json } = await world.says("logout --revoke --json", 0);
