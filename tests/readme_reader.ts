@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { exists } from "@std/fs";
 import { DELIMITER, dirname } from "@std/path";
+import { quotePosix } from "../backends/common/runtime.ts";
 import { DENO, runProcess } from "./support/deno_process.ts";
 import { startJsrRegistry } from "./support/jsr_registry.ts";
 import { startOidcProvider, type TestOidcProvider } from "./support/oidc_provider.ts";
@@ -20,11 +21,6 @@ export interface Fence {
 export const FILE_NAME = /^\/\/ (\S+\.ts)\n/;
 /** A program with its arguments in a sentence. */
 const INLINE = /`((?:validmind-auth|deno(?! task)|openssl|printf|vault) [^`]+)`/g;
-
-/** Why the commands of the pages cannot be typed here: they name files below a home as people have it. */
-export const whyNoHome: string | undefined = /[\s"'$&;|<>()*?]/.test(Deno.env.get("TMPDIR") ?? "")
-  ? " (ignored: a path below TMPDIR needs quotes in a shell)"
-  : undefined;
 
 /** The fences of a page or of a module's text, and the commands in its sentences, in its order. */
 export async function pageFences(path: string): Promise<Fence[]> {
@@ -91,7 +87,7 @@ async function newcomer(around: Surroundings) {
     env,
     /** Types a fence into the shell, up to a command that fails. Variables that it exports stay. */
     async type(shell: string) {
-      const script = `set -e\n${fillIn(shell, around, work)}\nenv -0 > '${variables}'`;
+      const script = `set -e\n${fillIn(shell, around, work)}\nenv -0 > ${quotePosix(variables)}`;
       const options = { cwd: work, env: reader.env, timeoutMs: 180_000 };
       const result = await runProcess(["sh", "-c", script], options);
       // `exec` leaves no shell to ask.
@@ -127,7 +123,12 @@ function fillIn(text: string, { provider, api }: Surroundings, work: string): st
     .replaceAll(/https:\/\/api\.example\.com\/api\/v1\/(tracking\/)?/g, api.apiHost)
     .replaceAll("api.example.com:443", host)
     .replaceAll(/^\$env:(\w+) = /gm, "export $1=") // the rest of PowerShell is as in a POSIX shell
-    .replaceAll(/\/(srv|opt|run\/secrets)\//g, `${work}/`);
+    // A word of the shell needs quotes of its own, and what stands in quotes does not.
+    .replaceAll(
+      /([ =])\/(?:srv|opt|run\/secrets)\//g,
+      (_, before) => `${before}${quotePosix(work)}/`,
+    )
+    .replaceAll(/(["'])\/(?:srv|opt|run\/secrets)\//g, (_, before) => `${before}${work}/`);
 }
 
 function parseVariables(text: string): Record<string, string> {

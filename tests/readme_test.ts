@@ -1,6 +1,6 @@
 // The pages as a newcomer reads them, README first: from the first line to the last, in order, on an empty home.
 import { assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { FILE_NAME, pageFences, run, startReadmeWorld, whyNoHome } from "./readme_reader.ts";
+import { FILE_NAME, pageFences, run, startReadmeWorld } from "./readme_reader.ts";
 
 /** Stores whose module's text has variables, by which the command then opens the store. */
 const MODULES = ["encrypted", "fallback", "helper", "vault"];
@@ -31,11 +31,8 @@ const JOB = `import { createSession } from "jsr:@validmind/auth"; await createSe
 
 Deno.test({
   name:
-    `the pages can be followed to their end: every command does what it says, one after the other${
-      whyNoHome ?? ""
-    }`,
-  // The commands are for a POSIX shell.
-  ignore: Deno.build.os === "windows" || whyNoHome !== undefined,
+    "the pages can be followed to their end: every command does what it says, one after the other",
+  ignore: Deno.build.os === "windows", // the commands are for a POSIX shell
   async fn(t) {
     await using world = await startReadmeWorld();
     await using reader = await world.newcomer();

@@ -1,6 +1,6 @@
 // The recipes of the page about jobs, as they stand there. The test is the platform.
 import { assertEquals } from "@std/assert";
-import { pageFences, whyNoHome } from "../readme_reader.ts";
+import { pageFences } from "../readme_reader.ts";
 import { DENO, runDeno, runProcess } from "../support/deno_process.ts";
 import { startJsrRegistry } from "../support/jsr_registry.ts";
 import { federatedWorld, startGitHubRunner } from "../support/key_world.ts";
@@ -11,11 +11,13 @@ const JOB = `import { createSession } from "jsr:@validmind/auth";
 await using session = await createSession();
 console.log((await session.fetch("things")).status);
 `;
+/** In a recipe, for the folder of the job: the path of that may need quotes in a shell. */
+const FOLDER = "$JOB_FOLDER";
 const VARIABLES = /^\s*(VM_\w+)[:=] ?"?([^"\n]*)"?$/gm;
 
 type Variables = Record<string, string>;
 
-const ignore = Deno.build.os === "windows" || whyNoHome !== undefined; // a POSIX shell
+const ignore = Deno.build.os === "windows"; // a POSIX shell
 
 /** For all recipes: they only read from it, and to publish takes longer than a recipe. */
 const registry = ignore ? undefined : await startJsrRegistry();
@@ -38,12 +40,16 @@ async function jobWorld() {
         .replaceAll("my-job", clientId)
         .replaceAll(
           /\/home\/me\/\.deno\/bin|\/home\/me|\/(opt|etc)\/report|\/usr\/local\/bin/g,
-          it.dir,
-        ).replaceAll("/var/run/secrets", it.dir),
+          () => FOLDER,
+        ).replaceAll("/var/run/secrets", () => FOLDER),
+    path: (text: string) => text.replaceAll(FOLDER, () => it.dir),
     /** Runs a command as the platform does: with these variables, and no others. */
     async run(command: string, env: Variables) {
-      const all = { ...registry!.env, HOME: it.dir, PATH: `${it.dir}:/usr/bin:/bin`, ...env };
-      const { stdout, stderr } = await runProcess(["sh", "-c", command], { cwd: it.dir, env: all });
+      const own = { HOME: FOLDER, PATH: `${FOLDER}:/usr/bin:/bin`, JOB_FOLDER: FOLDER, ...env };
+      const paths = Object.entries(own).map(([name, value]) => [name, this.path(value)]);
+      const all = { ...registry!.env, ...Object.fromEntries(paths) };
+      const shell = ["sh", "-c", command.replaceAll(FOLDER, () => `"${FOLDER}"`)];
+      const { stdout, stderr } = await runProcess(shell, { cwd: it.dir, env: all });
       assertEquals(stdout, "200\n", stderr);
     },
   };
@@ -74,7 +80,7 @@ const RECIPES: Record<string, (jobs: Jobs, recipe: string) => Promise<void>> = {
     await jobs.run(only(recipe, /script:\n\s+- (.*)/), env);
   },
   async Kubernetes(jobs, recipe) {
-    const folder = only(recipe, /mountPath: ([^,]*),/);
+    const folder = jobs.path(only(recipe, /mountPath: ([^,]*),/));
     const [, path, aud] = /path: (\w+), audience: "([^"]*)"/.exec(recipe)!;
     await Deno.mkdir(folder);
     const assertion = await jobs.assertion({ aud });
@@ -87,13 +93,14 @@ const RECIPES: Record<string, (jobs: Jobs, recipe: string) => Promise<void>> = {
     await jobs.run(only(recipe, /^17 6 \* \* 1-5 (.*)/m), { ...variablesOf(recipe), PATH });
   },
   async systemd(jobs, recipe) {
-    const credentials = `${jobs.dir}/credentials`;
-    await Deno.mkdir(credentials);
+    const credentials = `${FOLDER}/credentials`;
+    await Deno.mkdir(jobs.path(credentials));
     const [name, source] = only(recipe, /^LoadCredential=(.*)/m).split(":");
-    await Deno.copyFile(source!, `${credentials}/${name}`);
-    await Deno.chmod(`${credentials}/${name}`, 0o400);
+    const key = jobs.path(`${credentials}/${name}`);
+    await Deno.copyFile(jobs.path(source!), key);
+    await Deno.chmod(key, 0o400);
     const assignments = [...recipe.matchAll(/^Environment=(.*)/gm)].flatMap(([, line]) =>
-      line!.replaceAll("%d", credentials).split(" ")
+      line!.replaceAll("%d", () => credentials).split(" ")
     ).filter((assignment) => !assignment.startsWith("DENO_DIR=")); // the registry's
     const env = Object.fromEntries(assignments.map((assignment) => assignment.split("=")));
     await jobs.run(only(recipe, /^ExecStart=(.*)/m), env);
@@ -101,7 +108,7 @@ const RECIPES: Record<string, (jobs: Jobs, recipe: string) => Promise<void>> = {
 };
 
 for (const [heading, follow] of Object.entries(RECIPES)) {
-  const name = `jobs: the recipe for ${heading} gets a token for the job${whyNoHome ?? ""}`;
+  const name = `jobs: the recipe for ${heading} gets a token for the job`;
   Deno.test(name, { ignore }, async () => {
     await using jobs = await jobWorld();
     await follow(jobs, jobs.recipe(heading));

@@ -42,9 +42,9 @@ export class Approver {
     return await signIn(browser, await browser.open(url), options);
   }
 
-  /** Approves a code while the client goes on. */
-  approveLater(userCode: string, options: ApproveOptions): void {
-    const task = this.approve(userCode, options).catch((error) => {
+  /** Minds an approval that goes on beside the client: {@linkcode close} waits for it. */
+  mind(approval: Promise<void>): void {
+    const task = approval.catch((error) => {
       if (!this.#closing.signal.aborted) this.#problems.push(error);
     }).finally(() => this.#running.delete(task));
     this.#running.add(task);

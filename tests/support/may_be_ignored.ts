@@ -35,11 +35,6 @@ const MAY_BE_IGNORED: readonly Row[] = [
     reason: "root's own TMPDIR is closed to the user whom a test plays",
   },
   {
-    file: /(readme|jobs)_test/,
-    test: /\(ignored: a path below TMPDIR needs quotes in a shell\)$/,
-    reason: "the commands of the pages are typed as they stand there",
-  },
-  {
     file: /./,
     test: /on Windows|while a scanner holds their files/,
     reason: "it runs by the Windows build, under Wine",

@@ -5,7 +5,7 @@ import { type ApproveOptions, Approver, type FollowOptions } from "./approver.ts
 import type { Page } from "./browser.ts";
 import { makeKey, type SigningKey, verifyJwt } from "./jwt.ts";
 import { loadOidcProvider } from "./load_oidc_provider.ts";
-import { CLIENT_ID, oidcConfig } from "./oidc_config.ts";
+import { ACCOUNT, CLIENT_ID, oidcConfig } from "./oidc_config.ts";
 import { type NodeServer, startNodeServer } from "./node_server.ts";
 import { OidcStore } from "./oidc_store.ts";
 import { type RecordedRequest, RequestLog } from "./request_log.ts";
@@ -116,7 +116,7 @@ export class TestOidcProvider implements AsyncDisposable {
       if (interval !== undefined) Object.assign(ctx.body as object, { interval });
       if (this.autoApprove === false) return;
       const how = this.autoApprove === true ? {} : this.autoApprove;
-      this.#approver.approveLater(String(body.user_code), how);
+      this.#approver.mind(this.approve(String(body.user_code), how));
     });
     provider.registerGrantType(EXCHANGE, (ctx) => this.#exchange(ctx), EXCHANGED);
     provider.on("server_error", (_ctx, error) => this.#approver.failed(error));
@@ -131,9 +131,23 @@ export class TestOidcProvider implements AsyncDisposable {
     });
   }
 
-  /** Signs in and consents (or denies) on the provider's pages, over HTTP, as a browser would. */
-  approve(userCode: string, options?: ApproveOptions): Promise<void> {
-    return this.#approver.approve(userCode, options);
+  /**
+   * Signs in and consents (or denies), as a person would on the provider's pages, over HTTP. What asks for
+   * scopes alone is approved as the pages do at their end: they took most of a sign-in's time.
+   */
+  async approve(userCode: string, options: ApproveOptions = {}): Promise<void> {
+    const { deny = false, login = ACCOUNT.sub } = options;
+    const code = await this.provider.DeviceCode.findByUserCode(userCode.replace("-", ""));
+    const { client_id: clientId = "", scope = "", resource, ...more } = code?.params ?? {};
+    const isPlain = String(resource ?? "") === "" && Object.keys(more).length === 0;
+    if (code === undefined || deny || !isPlain) {
+      return await this.#approver.approve(userCode, options);
+    }
+    const grant = new this.provider.Grant({ accountId: login, clientId: String(clientId) });
+    grant.addOIDCScope(String(scope));
+    const grantId = await grant.save();
+    const authTime = Math.floor(Date.now() / 1000);
+    await Object.assign(code, { accountId: login, authTime, grantId, scope }).save();
   }
 
   /** Opens a link of the browser flow, signs in and consents; gives the page that the browser ends on. */

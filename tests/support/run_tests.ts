@@ -37,7 +37,10 @@ const ALONE = ["tests/lab/torture/", "tests/live/lab/"];
 const LONGEST = [
   "tests/live/backends/helper_test.ts",
   "tests/live/hub/hub_upkeep_test.ts",
+  "tests/live/hub/hub_file_test.ts",
   "tests/live/hub/validmind_store_test.ts",
+  "tests/live/hub/cluster_test.ts",
+  "tests/live/hub/hub_exchange_test.ts",
   "tests/readme_test.ts",
   "tests/backends/testing/several_processes_test.ts",
   "tests/backends/helper_test.ts",
@@ -45,17 +48,15 @@ const LONGEST = [
 ];
 const LIVE = "tests/live/";
 /**
- * Files that need an isolate as new as a process, which has granted nothing yet, has opened no store by name
- * alone, and knows no tokens that it has to hide. Those of the stores are soon loaded.
+ * Files that need an isolate as new as a process, which knows no tokens that it has to hide, or has opened no
+ * store of the home by its name alone. Each isolate takes a tenth of a second before its first test.
  */
 const OWN_ISOLATE = [
-  "tests/backends/",
   "tests/behaviour/secrecy/",
   "tests/behaviour/storage/",
   "tests/client/cli/commands/config_test.ts",
   "tests/client/cli/commands/login_test.ts",
   "tests/client/cli/commands/status_test.ts",
-  "tests/client/options/secret_file_test.ts",
   LIVE,
 ];
 /** How many live files run at once on two processors: they mostly wait for their servers. */
@@ -110,7 +111,10 @@ async function filesIn(folders: readonly string[]): Promise<string[]> {
   return files.sort();
 }
 
-/** The modules that run these files: the longest, those that share, and those that do not. */
+/**
+ * Makes the modules that import these files: the longest first, those that share an isolate, and the others.
+ * They lie in one folder: Deno begins with the files of the deepest one, whatever their order.
+ */
 async function modulesOf(files: readonly string[], folder: string): Promise<string[]> {
   const isOwn = (file: string) =>
     file.endsWith("_slow_test.ts") || OWN_ISOLATE.some((one) => file.startsWith(one));
@@ -118,16 +122,16 @@ async function modulesOf(files: readonly string[], folder: string): Promise<stri
   const others = files.filter((file) => !longest.includes(file));
   const own = others.filter(isOwn);
   const sharing = others.filter((file) => !isOwn(file));
-  const groups: string[] = [];
-  while (sharing.length > 0) {
-    const some = sharing.splice(0, TOGETHER);
-    const room = dirname(some[0]!).replaceAll("/", "-");
-    const group = `${folder}/${room}-${groups.length}_test.ts`;
-    const imports = some.map((file) => `import "${new URL(file, ROOT)}";\n`);
-    await Deno.writeTextFile(group, imports.join(""));
-    groups.push(group);
-  }
-  return [...longest, ...groups, ...own];
+  const groups: string[][] = longest.map((file) => [file]);
+  while (sharing.length > 0) groups.push(sharing.splice(0, TOGETHER));
+  groups.push(...own.map((file) => [file]));
+  return await Promise.all(groups.map(async (group, index) => {
+    const name = group.length === 1 ? group[0]! : `${dirname(group[0]!)}_test.ts`;
+    const module = `${folder}/${index}-${name.replaceAll("/", "-")}`;
+    const imports = group.map((file) => `import "${new URL(file, ROOT)}";\n`);
+    await Deno.writeTextFile(module, imports.join(""));
+    return module;
+  }));
 }
 
 function exists(path: string): boolean {

@@ -24,6 +24,7 @@ const NOT_TRIED = ["approval", "refresh"].map((check) => new RegExp(`^not tried 
 
 cliTest("doctor: all is well, and the stored tokens stay as they are", async (world) => {
   await world.signIn();
+  world.provider.autoApprove = false; // nobody sees the doctor's code
   const before = await Deno.readTextFile(world.backend.path);
   const { stderr } = await world.says(
     "doctor",
