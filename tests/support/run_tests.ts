@@ -35,16 +35,19 @@ const COVERAGE = [`--coverage=${COVERAGE_FOLDER}`, "--coverage-raw-data-only"];
 const ALONE = ["tests/lab/torture/", "tests/live/lab/"];
 /** Files that take longest: they begin first, so that no other waits for one of them at the end. */
 const LONGEST = [
-  "tests/live/backends/helper_test.ts",
-  "tests/live/hub/hub_upkeep_test.ts",
-  "tests/live/hub/hub_file_test.ts",
-  "tests/live/hub/validmind_store_test.ts",
-  "tests/live/hub/cluster_test.ts",
-  "tests/live/hub/hub_exchange_test.ts",
   "tests/readme_test.ts",
   "tests/backends/testing/several_processes_test.ts",
   "tests/backends/helper_test.ts",
   "tests/backends/conformance_test.ts",
+];
+/** The same of those with servers. They begin after the others, which leave less of the processors to a hub. */
+const LONGEST_LIVE = [
+  "tests/live/hub/hub_upkeep_test.ts",
+  "tests/live/backends/helper_test.ts",
+  "tests/live/hub/hub_file_test.ts",
+  "tests/live/hub/validmind_store_test.ts",
+  "tests/live/hub/cluster_test.ts",
+  "tests/live/hub/hub_exchange_test.ts",
 ];
 const LIVE = "tests/live/";
 /**
@@ -118,9 +121,11 @@ async function filesIn(folders: readonly string[]): Promise<string[]> {
 async function modulesOf(files: readonly string[], folder: string): Promise<string[]> {
   const isOwn = (file: string) =>
     file.endsWith("_slow_test.ts") || OWN_ISOLATE.some((one) => file.startsWith(one));
-  const longest = LONGEST.filter((file) => files.includes(file));
-  const others = files.filter((file) => !longest.includes(file));
-  const own = others.filter(isOwn);
+  const [longest, longestLive] = [LONGEST, LONGEST_LIVE].map((known) =>
+    known.filter((file) => files.includes(file))
+  ) as [string[], string[]];
+  const others = files.filter((file) => ![...longest, ...longestLive].includes(file));
+  const own = [...longestLive, ...others.filter(isOwn)];
   const sharing = others.filter((file) => !isOwn(file));
   const groups: string[][] = longest.map((file) => [file]);
   while (sharing.length > 0) groups.push(sharing.splice(0, TOGETHER));
