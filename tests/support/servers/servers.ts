@@ -158,13 +158,14 @@ export async function serverBinary(name: ServerName): Promise<string> {
   throw new Error(`Cannot start ${name}: it is not there. Run \`deno task servers ${name}\`.`);
 }
 
-/** Tells whether there is something at a path. */
+/** Tells whether there is something at a path that this person may reach. */
 export async function isThere(path: string): Promise<boolean> {
+  const { NotFound, PermissionDenied } = Deno.errors;
   try {
     await Deno.stat(path);
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof NotFound || error instanceof PermissionDenied) return false;
     throw error;
   }
 }
