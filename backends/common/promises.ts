@@ -22,7 +22,7 @@ export interface Timer {
 }
 
 /** The longest time of a timer, in milliseconds. Deno ends a longer one at once. */
-export const LONGEST_TIMER_MS = 2_147_483_647;
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Waits `ms` milliseconds (24 days at most). Throws the reason of `signal` when it aborts.

@@ -54,7 +54,7 @@ export function folderNeeds(folder: string, isBelowHome: boolean): BackendPermis
 }
 
 /** The largest credentials file: some 10,000 entries. */
-const LARGEST_BYTES = 67_108_864;
+const LARGEST_BYTES = 64 * 1024 * 1024;
 
 /**
  * Reads a credentials file of this user, or of the superuser. One that is open to others is read, and

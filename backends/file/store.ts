@@ -46,7 +46,7 @@ export interface HeldKey {
 /** A program without the lock may write between a read and a rename, but hardly each time. */
 const TRIES = 20;
 /** Room for a coming entry. */
-const ENTRY_BYTES = 16_384;
+const ENTRY_BYTES = 16 * 1024;
 
 /** Paths whose folder vanished under a lock: a new folder would pass for a sign-out of all. */
 const vanished = new Set<string>();

@@ -10,7 +10,7 @@ import {
 } from "../credentials_backend_error.ts";
 
 /** What an entry and a list of keys may take at most. */
-const MAX_BYTES = 4_194_304;
+const MAX_BYTES = 4 * 1024 * 1024;
 
 /** A program, and how long one call of it may take. */
 export interface Program {

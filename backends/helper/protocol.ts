@@ -122,8 +122,8 @@ export function rowIn(address: string, secret: unknown): Row | undefined {
   if (stored === undefined) return undefined;
   const short = keyOf(address);
   const { key, entry } = short === undefined ? stored : { key: short, entry: stored };
-  if (!isObject(entry)) return undefined;
-  return { key: `${key}`, entry: entry as OidcCredentials };
+  if (typeof key !== "string" || !isObject(entry)) return undefined;
+  return { key, entry: entry as OidcCredentials };
 }
 
 /** Whether a helper says that there is no such entry. */

@@ -254,7 +254,8 @@ function explainNativeFault(error: unknown): Fault {
   const text = nativeText(error);
   const [, ...fault] = FAULTS.find(([pattern]) => pattern.test(text ?? "")) ?? [];
   if (fault.length === 3) return fault;
-  return ["backend_unavailable", text ?? printable((error as Error).name), START];
+  const name = error instanceof Error ? printable(error.name) : "unknown error";
+  return ["backend_unavailable", text ?? name, START];
 }
 
 export function describeKeychain(service: string): string {
@@ -263,8 +264,9 @@ export function describeKeychain(service: string): string {
 
 /** The words of the native libraries, which hold no stored value. Another error is shown by its name. */
 function nativeText(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
   const [text] = /^(Platform failure|Couldn't access platform storage|Value of|zbus|Secret)[^\n]*/
-    .exec((error as Error).message) ?? [];
+    .exec(error.message) ?? [];
   // The owner of the service's name on the bus chooses the words.
   return text === undefined ? undefined : printable(text).replace(/\.$/, "");
 }

@@ -31,7 +31,7 @@ const PAUSE_MS = 100;
  */
 const SHORTEST_TRY_MS = 500;
 /** The longest answer, unpacked. Vault's own storage takes 1 MiB. */
-const MAX_ANSWER_BYTES = 16_777_216;
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** More than an entry has. To look for a longer text takes seconds. */
 const LONGEST_SECRET = 100_000;
 
@@ -283,9 +283,10 @@ function failedConnection(error: unknown, address: URL): VaultTrouble {
     };
   }
   const fault = connectionFault(error);
+  const name = error instanceof Error ? error.name : "unknown";
   const setting = isDeno ? "VAULT_CACERT or the option caCert" : "NODE_EXTRA_CA_CERTS";
   return {
-    reason: fault ?? `the connection failed (${(error as Error).name})`,
+    reason: fault ?? `the connection failed (${name})`,
     advice: fault === UNTRUSTED
       ? `Name the PEM file of the authority that made it in ${setting}.`
       : "Check that it runs, its address and the network.",

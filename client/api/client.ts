@@ -42,7 +42,7 @@ interface ApiClientOptions extends Pick<ResolvedOptions, "apiHost" | "passedHost
 }
 
 /** More of an error than its excerpt needs. The rest is not read. */
-const MAX_ERROR_BYTES = 65_536;
+const MAX_ERROR_BYTES = 64 * 1024;
 
 /**
  * A scope that names an API, by its address or as Microsoft Entra does by its id. It may be another one: a

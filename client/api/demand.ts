@@ -14,16 +14,17 @@ export type Parameters = Readonly<Record<string, string | undefined>>;
 export const WORDS = /^(?=.{1,2000}$)[!#-[\]-~]+( [!#-[\]-~]+)*$/;
 
 /**
- * The demand among parameters, if there is one that a request can carry, and a terminal can show. Its claims are JSON, or base64 of
- * it.
+ * The demand among parameters, if there is one that a request can carry and a terminal can show. Its claims
+ * are JSON, or base64 of it.
  */
 export function readDemand(
   { acr_values: acrValues, max_age: maxAge, claims = "", scope }: Parameters,
 ): ApiDemand | undefined {
   const json = JSON.stringify(parseObject(claims) ?? readClaims(`.${claims}`));
-  const isFit = [acrValues, scope].every((text = "none") => WORDS.test(text)) &&
-    /^\d{1,9}$/.test(maxAge ?? "0") && /^\{[ -~]{0,2000}$/.test(json ?? "{") &&
-    ![acrValues, json, scope].join().includes("$("); // PowerShell runs it, in a command that an error shows
+  // In a command that an error shows, PowerShell would run what stands behind it.
+  const isCommand = [acrValues, json, scope].join().includes("$(");
+  const isFit = !isCommand && [acrValues, scope].every((text = "none") => WORDS.test(text)) &&
+    /^\d{1,9}$/.test(maxAge ?? "0") && /^\{[ -~]{0,2000}$/.test(json ?? "{");
   const demand = given({ acrValues, maxAge: maxAge && Number(maxAge), claims: json, scope });
   if (isFit && Object.keys(demand).length > 0) return demand as ApiDemand;
   return undefined;

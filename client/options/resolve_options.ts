@@ -179,8 +179,9 @@ function silencerIn(options: InitOptions, places?: CallOrigin): string | undefin
 
 /** Whether nobody can see the built-in prompt: in a job. A missing terminal alone proves nothing. */
 function isUnattended({ onDeviceCode, onAuthorizationUrl }: InitOptions) {
-  return (onDeviceCode ?? onAuthorizationUrl) === undefined &&
-    /^(?!(false|0)$)./i.test(readEnvIfGranted("CI") ?? "") && // some say 1, or their own name
+  const ci = readEnvIfGranted("CI") ?? "";
+  const isJob = !["", "0", "false"].includes(ci.toLowerCase()); // some say 1, or their own name
+  return isJob && (onDeviceCode ?? onAuthorizationUrl) === undefined &&
     !(isDeno && (Deno.stdin.isTerminal() || Deno.stderr.isTerminal()));
 }
 

@@ -42,7 +42,7 @@ export async function showLine(text: string) {
 }
 
 /** More than any address has. */
-const LONGEST = 65_536;
+const LONGEST = 64 * 1024;
 
 interface PasteOptions {
   /** Takes an address. Gives the reason where it is of no use, to ask again. */

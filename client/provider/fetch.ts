@@ -20,13 +20,13 @@ import { type AskedFor, isRedirect, readRefusal, type Refusal } from "./refusal.
 import { remedyOf } from "./remedy.ts";
 
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
-const MAX_BYTES = 4_194_304;
+const MAX_BYTES = 4 * 1024 * 1024;
 /** A timer that is later than this shows that the process stood still, in milliseconds. */
 const LATE_MS = 20;
 /** Time for an answer that has come meanwhile, in milliseconds. */
 const AWAKE_MS = 2000;
 /** A larger difference of clocks is not corrected for an ID token: certificates fail by it, too. */
-export const MAX_SKEW_SECONDS = 900;
+export const MAX_SKEW_SECONDS = 15 * 60;
 const DAY_SECONDS = 86_400;
 
 /** One of a provider's endpoints. */

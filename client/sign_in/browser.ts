@@ -21,7 +21,7 @@ import {
 } from "./redirect_listener.ts";
 
 /** Time for the person, in milliseconds. */
-const LIMIT_MS = 300_000;
+const LIMIT_MS = 5 * 60_000;
 /** Pause between two looks into the store, in milliseconds. */
 const LOOK_MS = 5000;
 

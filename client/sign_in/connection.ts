@@ -2,7 +2,7 @@ import { isGranted } from "../../backends/common/permission.ts";
 import { delay, untilAborted } from "../../backends/common/promises.ts";
 
 /** Limit of a request's head, which has the answer's code in it. No request needs a body. */
-const MAX_BYTES = 32_768;
+const MAX_BYTES = 32 * 1024;
 /** More lines than any browser sends. The time of `Headers` grows with their square. */
 const MAX_LINES = 100;
 const HEAD_END = "\r\n\r\n";

@@ -75,16 +75,21 @@ export class CredentialStore extends StoredCredential {
     const { signOuts } = this;
     try {
       const isStored = await this.#putOver(entry, replaces);
-      if (isStored && !this.#yields(entry, unstored)) this.shared.unstored.delete(this.key);
+      if (isStored && !this.#makeWay(entry, unstored)) this.shared.unstored.delete(this.key);
       return isStored;
     } catch (error) {
-      if (this.#yields(entry, unstored)) return false;
+      if (this.#makeWay(entry, unstored)) return false;
       throw this.#keepUnstored(entry, replaces, signOuts, error);
     }
   }
 
-  /** Whether another entry is kept than at the begin of a write. It may replace what was written. */
-  #yields(entry: OidcCredentials, unstored: Unstored | undefined) {
+  /**
+   * Makes way for an entry that was kept during a write: it may replace what was written.
+   *
+   * @param unstored The entry that was kept before the write.
+   * @returns Whether there is such an entry, or a sign-out came in between.
+   */
+  #makeWay(entry: OidcCredentials, unstored: Unstored | undefined) {
     const kept = this.shared.unstored.get(this.key);
     if (kept === unstored) return false;
     kept?.replaces.push(grantOf(entry));

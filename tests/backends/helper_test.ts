@@ -182,10 +182,12 @@ for (const [name, script, code, words] of FAULTS) {
   });
 }
 
-test("one that answers a long key with no entry is an error", async ({ helper }) => {
-  const answer = JSON.stringify({ Secret: JSON.stringify({ key: LONG_KEY, entry: 5 }) });
-  const get = () => helper(`#!/bin/sh\necho '${answer}'\n`).get(LONG_KEY);
-  await rejectsWith("backend_corrupt", get, "not this entry");
+test("one that answers a long key with no entry, or with an odd key, is an error", async ({ helper }) => {
+  for (const row of [{ key: LONG_KEY, entry: 5 }, { key: { toString: 1 }, entry: entry() }]) {
+    const answer = JSON.stringify({ Secret: JSON.stringify(row) });
+    const get = () => helper(`#!/bin/sh\necho '${answer}'\n`).get(LONG_KEY);
+    await rejectsWith("backend_corrupt", get, "not this entry");
+  }
 });
 
 test("a read or a list beside another process's change is repeated, as pass writes in place", async ({ folder, helper }) => {

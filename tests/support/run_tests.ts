@@ -121,9 +121,8 @@ async function filesIn(folders: readonly string[]): Promise<string[]> {
 async function modulesOf(files: readonly string[], folder: string): Promise<string[]> {
   const isOwn = (file: string) =>
     file.endsWith("_slow_test.ts") || OWN_ISOLATE.some((one) => file.startsWith(one));
-  const [longest, longestLive] = [LONGEST, LONGEST_LIVE].map((known) =>
-    known.filter((file) => files.includes(file))
-  ) as [string[], string[]];
+  const isWanted = (file: string) => files.includes(file);
+  const [longest, longestLive] = [LONGEST.filter(isWanted), LONGEST_LIVE.filter(isWanted)];
   const others = files.filter((file) => ![...longest, ...longestLive].includes(file));
   const own = [...longestLive, ...others.filter(isOwn)];
   const sharing = others.filter((file) => !isOwn(file));

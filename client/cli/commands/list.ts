@@ -44,7 +44,7 @@ async function readSignIn(backend: OidcCredentialsBackend, key: string, flags: F
 
 /** The identity that a stored key stands for. A key of another form becomes the issuer. */
 function identityOfKey(key: string) {
-  const text = printable(key); // it may be of anybody
+  const text = printable(key, 2000); // it may be of anybody, and its parts become flags
   const parts: Partial<Record<string, string>> = KEY_FORM.exec(text)?.groups ?? {};
   const { flow, dpop, profile, issuer = text, clientId = "", audience } = parts;
   return {

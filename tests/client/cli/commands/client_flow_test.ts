@@ -77,3 +77,12 @@ cliTest("token exchange: status and list show it as a sign-in that asks nobody",
   const { stdout } = await world.says("logout --flow token_exchange", 0);
   assertStringIncludes(stdout, `Removed ${key}\n`);
 });
+
+cliTest("list names a sign-in by its whole key", async (world) => {
+  const { issuer } = world.provider;
+  const client_id = "c".repeat(600);
+  const row = { issuer, client_id, access_token: "token", expires_at: ENDED };
+  await world.backend.put(credentialKey(issuer, client_id), row);
+  const { json } = await world.says("list --json", 0);
+  assertEquals(json.sign_ins[0].client_id, client_id);
+});
