@@ -164,9 +164,8 @@ export class TokenRenewal extends EntryRenewal {
       faultIn(entry: OidcCredentials, present = before) {
         const sub = subOf(entry);
         // An ID token that names nobody is another's.
-        if (
-          [before, present, held.entry].some((one) => one?.id_token && (subOf(one) ?? "") !== sub)
-        ) {
+        const isOther = (one?: OidcCredentials) => one?.id_token && (subOf(one) ?? "") !== sub;
+        if ([before, present, held.entry].some(isOther) || held.isOfAnother(entry)) {
           return new ValidMindAuthError("id_token_invalid", {
             action,
             reason: "the new ID token is of another person",
@@ -197,7 +196,8 @@ export class TokenRenewal extends EntryRenewal {
     const { era } = held;
     try {
       const entry = await this.#joinRenewal(rejected, signal, claims);
-      if (era === held.era) this.#adopt(entry); // not after a sign-out in between
+      this.#assertOwn(entry);
+      if (era === held.era) held.adopt(entry); // not after a sign-out in between
       return this.#liveBearerIn(entry);
     } catch (error) {
       if (era === held.era) this.#followFailure(error, claims);
@@ -254,12 +254,16 @@ export class TokenRenewal extends EntryRenewal {
     return this.#held.bearer;
   }
 
-  /** Takes over an entry of the session's own person. It does not go on as whoever signed in meanwhile. */
+  /** Takes over an entry of the session's own person. */
   #adopt(entry: OidcCredentials) {
-    if (this.#held.isOfAnother(entry)) {
-      throw this.loginRequired("another person has signed in since this session began");
-    }
+    this.#assertOwn(entry);
     this.#held.adopt(entry);
+  }
+
+  /** A session does not go on as whoever signed in meanwhile, also where its own person signed out before. */
+  #assertOwn(entry: OidcCredentials) {
+    if (!this.#held.isOfAnother(entry)) return;
+    throw this.loginRequired("another person has signed in since this session began");
   }
 
   /** The key that a bearer is bound to. */

@@ -46,6 +46,8 @@ export class HeldTokens {
   #bearer: Bearer | undefined;
   #freshUntil = 0;
   #forgets = 0;
+  /** The person of the last ID token, also after a sign-out. */
+  #person: { readonly sub: unknown } | undefined;
   /** The era of the tokens in memory. */
   #since = 0;
 
@@ -91,6 +93,7 @@ export class HeldTokens {
     remember(runtime.secrets, secretsOf(entry));
     this.#since = era;
     this.#entry = entry;
+    if (entry.id_token) this.#person = { sub: subOf(entry) };
     this.#bearer = bearerOf(entry, bearer);
     if (this.#bearer !== undefined) this.#freshUntil = freshUntil(this.#bearer);
   }
@@ -106,10 +109,9 @@ export class HeldTokens {
     if (this.#entry !== undefined) this.#entry = { ...this.#entry, refresh_token: null };
   }
 
-  /** Whether an entry is of another person than the one in use, as far as their ID tokens tell. */
+  /** Whether an entry is of another person than the session was, as far as their ID tokens tell. */
   isOfAnother(entry: OidcCredentials): boolean {
-    const before = this.entry;
-    return Boolean(before?.id_token && entry.id_token) && subOf(before!) !== subOf(entry);
+    return Boolean(this.#person && entry.id_token) && this.#person!.sub !== subOf(entry);
   }
 
   /** Gives the bearer out for some seconds more, up to its end. */

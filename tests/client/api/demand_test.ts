@@ -371,6 +371,14 @@ demandTest("another person replaces nothing", async (context) => {
   assert(context.provider.isActive(before.access_token));
 }, [{ claims: { acr: "gold", sub: "somebody@example.com" } }]);
 
+demandTest("nor after a sign-out: the session stays its own person's", async (context) => {
+  const error = await demandOf(context, demanding(STEP_UP));
+  await context.session.clear();
+  const sign = () => context.session.signIn({ for: error });
+  await rejectsWith("id_token_invalid", sign, "another person");
+  assertEquals(context.backend.get(context.key), undefined);
+}, [{ claims: { acr: "gold", sub: "somebody@example.com" } }]);
+
 demandTest("nobody is the person of a stored ID token that names none", async (context) => {
   context.amend({ id_token: `e30.${btoa("{}")}.` });
   const before = context.stored();

@@ -13,6 +13,7 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { withEnv } from "../../support/own_env.ts";
 import {
+  answerWith,
   HOUR,
   oidcProviderWorld,
   scriptedProviderWorld,
@@ -72,6 +73,16 @@ test("tokens: a session does not go on as another person who signed in meanwhile
   }
   const other = await world.signIn({ interactive: false });
   assertEquals(await other.accessToken(), "of-another");
+});
+
+test.signedIn("tokens: nor does it after a sign-out, of its own person", async ({ session, ...world }) => {
+  await (await world.signIn()).clear();
+  answerWith(world, { id_token: await world.provider.idToken({ sub: "another" }) });
+  const other = await world.signIn();
+  await rejectsWith("login_required", () => session.accessToken(), "another person");
+  await other.clear();
+  await world.signIn();
+  assertEquals(await session.accessToken(), world.stored().access_token);
 });
 
 test.real("tokens: an expired one is refreshed, and the rotated refresh token is stored", async (world) => {
