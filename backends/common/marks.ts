@@ -24,9 +24,13 @@ export function provesWrites(backend: Marked): boolean {
   return backend[INNER]?.every(provesWrites) ?? backend[PROVES] === true;
 }
 
-/** The key of the probe entry that goes with `key`: the same at each start, so that a later one removes it. */
+/**
+ * The key of the probe entry that goes with `key`: the same at each start, so that a later one removes it. Of
+ * an encrypted row it is the row of the encrypted probe.
+ */
 export async function probeKey(key: string): Promise<string> {
-  return `probe|${(await hashOf(key)).slice(0, 16)}`;
+  const [, prefix = "", name = ""] = /^(encrypted\|)?(.*)$/s.exec(key)!;
+  return `${prefix}probe|${(await hashOf(name)).slice(0, 16)}`;
 }
 
 /** Whether a key is one of a probe entry, which no list shows; also below an encryption. */

@@ -167,6 +167,19 @@ Deno.test("fallback: below an encryption a probe asks no store that was passed o
   assertEquals(events, []);
 });
 
+Deno.test("fallback: below an encryption a probe goes to the store of the entry, too", async () => {
+  const { a, b, backend } = trio();
+  const key = await testKey();
+  await new EncryptedCredentialsBackend({ backend: b, key }).put(KEY, entry());
+  const whole = new EncryptedCredentialsBackend({ backend, key });
+  const probe = await probeKey(KEY);
+  await whole.withLock!(KEY, async () => void await whole.put(probe, small("probe")));
+  assertEquals([a.rows.size, [...b.rows.keys()]], [
+    0,
+    [KEY, probe].map((one) => `encrypted|${one}`),
+  ]);
+});
+
 Deno.test("fallback: a sign-out goes over all stores, and says each time which it missed", async () => {
   const { a, b, c, backend, events } = trio();
   a.rows.set(KEY, entry({ access_token: "left" }));
