@@ -199,16 +199,17 @@ async function withBackends(
   value: unknown,
   place: string,
   origin: SettingOrigin,
+  isList = false,
 ): Promise<unknown> {
   if (Array.isArray(value)) {
-    const make = place.endsWith(".backends") ? createNested : withBackends;
+    const make = isList ? createNested : withBackends;
     const items = value.map((item, index) => make(item, `${place}[${index}]`, origin));
     return await Promise.all(items);
   }
   if (!isObject(value)) return value;
   const members = Object.entries(value).map(async ([name, item]) => {
     const make = name === "backend" ? createNested : withBackends;
-    return [name, await make(item, `${place}.${name}`, origin)];
+    return [name, await make(item, `${place}.${name}`, origin, name === "backends")];
   });
   return Object.fromEntries(await Promise.all(members));
 }

@@ -221,6 +221,8 @@ const FAULTS: [name: string, kwargs: unknown, code: string, words: string][] = [
   ["fallback", {}, "backend_kwargs_invalid", '"backends"'],
   ["fallback", { backends: "file" }, "invalid_options", '"backends"'],
   ["fallback", { backends: ["memory", "http://x/y.ts:Z"] }, "backend_import_unsupported", "ds[1]"],
+  // No list of stores: the settings file may not name a module, and is searched for "backends".
+  ["fallback", { "a.backends": ["/x.ts:X"], backends: ["file"] }, "invalid_options", "a.backends"],
 ];
 
 for (const [name, kwargs, code, words] of FAULTS) {
