@@ -4,6 +4,7 @@ import { netHost } from "../../backends/common/host.ts";
 import { readText } from "../../backends/common/http_answer.ts";
 import { assertNet, isNotCapable } from "../../backends/common/permission.ts";
 import { runLater, untilAborted } from "../../backends/common/promises.ts";
+import { redact, type Secrets } from "../../backends/common/redaction.ts";
 import { netDenied, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Runtime } from "../options/resolve_options.ts";
@@ -64,8 +65,8 @@ export class ApiTransport {
       const response = await fetch(hop.url, { ...hop.init, signal, redirect: "manual" });
       const target = redirectTarget(response, hop.url);
       if (target === undefined || redirect === "manual") return response;
-      if (redirect === "error") await refuseRedirect(hop, response, "to another address");
-      if (hops === MAX_HOPS) await refuseRedirect(hop, response, "without an end");
+      if (redirect === "error") await this.#refuseRedirect(hop, response, "to another address");
+      if (hops === MAX_HOPS) await this.#refuseRedirect(hop, response, "without an end");
       const next = rewrite(response.status, hop.init);
       if (next === undefined) return response;
       await response.body?.cancel();
@@ -94,12 +95,25 @@ export class ApiTransport {
       throw failedRequest(request, error, secrets, limit.signal.aborted ? timeoutMs : undefined);
     }
   }
+
+  async #refuseRedirect(hop: ApiRequest, response: Response, where: string) {
+    await response.body?.cancel();
+    throw new ValidMindAuthError("api_unreachable", {
+      action: actionOf(hop, this.#runtime.secrets),
+      reason: `it redirects ${where}`,
+      remedy: "Check the path.",
+    });
+  }
 }
 
-/** "GET https://api.example.com/ping", for messages. */
-export function actionOf({ url, init }: ApiRequest) {
+/**
+ * "GET https://api.example.com/ping", for messages.
+ *
+ * @param secrets What an API may repeat in the address of a redirect.
+ */
+export function actionOf({ url, init }: ApiRequest, secrets: Secrets = []) {
   const place = url.host === "" ? url.protocol : url.origin + url.pathname;
-  return `${init.method ?? "GET"} ${place}`;
+  return redact(`${init.method ?? "GET"} ${place}`, secrets);
 }
 
 function failedRequest(
@@ -108,7 +122,7 @@ function failedRequest(
   secrets: Iterable<string>,
   timeoutMs?: number,
 ) {
-  const action = actionOf(request);
+  const action = actionOf(request, secrets);
   if (isNotCapable(error)) return netDenied(action, netHost(request.url));
   const fault = connectionFault(error, timeoutMs);
   return new ValidMindAuthError("api_unreachable", {
@@ -116,15 +130,6 @@ function failedRequest(
     reason: fault ?? "the connection failed",
     remedy: `Check ${request.place ?? named("apiHost")}, ${connectionAdvice(fault)}`,
     cause: timeoutMs ? undefined : causeFrom(error, secrets),
-  });
-}
-
-async function refuseRedirect(hop: ApiRequest, response: Response, where: string) {
-  await response.body?.cancel();
-  throw new ValidMindAuthError("api_unreachable", {
-    action: actionOf(hop),
-    reason: `it redirects ${where}`,
-    remedy: "Check the path.",
   });
 }
 

@@ -1,3 +1,4 @@
+import { hideQueries } from "../../../backends/common/foreign_error.ts";
 import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { CliError, type CommandCall, usageError } from "../command.ts";
@@ -18,12 +19,12 @@ export async function run({ flags, args, command }: CommandCall) {
   const response = await session.fetch(query === "" ? path : path + separator + query, init);
   await printAnswer(response);
   if (response.ok) return;
-  const { status, statusText, url } = response;
+  const { status, statusText } = response;
   if (status === 401 && session.issuer !== undefined) {
     await session.accessToken({ forceRefresh: true }); // an ended sign-in is an error of its own
   }
-  const { origin, pathname } = new URL(url);
-  const action = `${init.method} ${origin}${pathname}`;
+  // Not the address of the answer: after a redirect that is the API's text, which may repeat the token.
+  const action = `${init.method} ${hideQueries(path)} of ${session.apiHost}`;
   const reason = `the API answered ${status} ${statusText}`.trimEnd();
   throw new ApiError({ action, reason, remedy: "See its answer." }, status, "");
 }

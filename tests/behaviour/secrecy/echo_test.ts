@@ -142,6 +142,9 @@ test("echo: of all that the session knows, in a provider's and an API's words", 
     await refresh(); // the former tokens stay known
     known.push(...tokensOf(world.stored()));
   }
+  const elsewhere = `http://localhost:1/${known.map(encodeURIComponent).join("/")}`;
+  world.api.script.push(() => Response.redirect(elsewhere));
+  assertNoSecret(await rejectsWith("api_unreachable", () => session.get("thing")), known);
   world.api.script.push(
     () => new Response("no", { status: 401 }),
     () => new Response(known.join(" "), { status: 400 }),

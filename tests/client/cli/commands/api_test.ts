@@ -44,7 +44,7 @@ apiTest("a header of the caller is sent", async (world, api) => {
 });
 
 apiTest("an answer with another status is printed, and the exit code is 1", async (world, api) => {
-  const words = `error (api_error): Cannot GET ${api.apiHost}error: the API answered 503`;
+  const words = `error (api_error): Cannot GET error?… of ${api.apiHost}: the API answered 503`;
   await world.says("api error?status=503", 1, "<html>", words);
 });
 
