@@ -10,7 +10,7 @@ import { probeKey } from "../../../backends/common/marks.ts";
 import { isLoopback, isSecureUrl, netHost } from "../../../backends/common/host.ts";
 import { pathOfUrl } from "../../../backends/common/paths.ts";
 import { permissionFlag } from "../../../backends/common/permission.ts";
-import { quoteArgument, quotePosix } from "../../../backends/common/runtime.ts";
+import { quoteArgument, quotePosix, quoteWindows } from "../../../backends/common/runtime.ts";
 import { shortHash } from "../../../backends/file/lock.ts";
 import { didYouMean } from "../../../backends/common/check_options.ts";
 import { DENO, mustRun } from "../../support/deno_process.ts";
@@ -77,6 +77,8 @@ test("a shell gets back what was quoted, and plain arguments stay as they are", 
   assertEquals(quoteArgument("--allow-read=/a/b_c,d"), "--allow-read=/a/b_c,d");
   assertEquals([quoteArgument(""), quoteArgument("two words")], ["''", "'two words'"]);
   assertEquals(quotePosix("it's"), "'it'\\''s'");
+  assertEquals(quotePosix("\\'; id"), String.raw`''\\''\''; id'`); // fish ends no text at \'
+  assertEquals(quoteWindows('a "$(b)" `c`\u201d;d'), '"a ""`$(b)"" ``c```\u201d;d"');
   const argument = `a 'b' "c" $HOME \`d\` $(e) \\ ! ; \n e`;
   assertEquals(await mustRun(["sh", "-c", `printf %s ${quoteArgument(argument)}`]), argument);
 });
