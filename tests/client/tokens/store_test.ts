@@ -137,9 +137,10 @@ Deno.test("sign-in: a store that cannot be locked after the approval loses no to
   }
 });
 
-const LATE: [fault: CredentialsBackendError, waits: "provider" | "store"][] = [
+const LATE: [fault: CredentialsBackendError, waits: "provider" | "store" | "failing store"][] = [
   [LOCKED, "provider"],
   [LOCKED, "store"],
+  [LOCKED, "failing store"],
   [FULL, "provider"],
 ];
 
@@ -163,7 +164,10 @@ for (const [fault, waits] of LATE) {
     const put = backend.put.bind(backend);
     backend.put = async (key, entry) => {
       if (isFaulty && entry.scope === scope) throw FULL;
-      if (waits === "store" && key === world.key && entry.scope !== scope) await wait();
+      if (waits !== "provider" && key === world.key && entry.scope !== scope) {
+        await wait();
+        if (waits === "failing store" && isFaulty) throw FULL;
+      }
       await put(key, entry);
     };
     let refresh = Promise.resolve("");
