@@ -67,8 +67,12 @@ function unsupported(parts: ErrorParts) {
 export function quoteArgument(argument: string): string {
   const plain = isWindows ? /^[\w\-./:=,@%+\\]+$/ : /^[\w\-./:=,@%+]+$/;
   if (plain.test(argument)) return argument;
-  // Both shells take two quotes for one. After `\\"` they would run the rest as commands.
-  return isWindows ? `"${argument.replaceAll('"', '""')}"` : quotePosix(argument);
+  return isWindows ? quoteWindows(argument) : quotePosix(argument);
+}
+
+/** An argument in the quotes of cmd and PowerShell. Both take two quotes for one. */
+export function quoteWindows(argument: string): string {
+  return `"${argument.replaceAll('"', '""')}"`; // after `\\"` they would run the rest as commands
 }
 
 /** An argument in the single quotes of a POSIX shell. */

@@ -10,7 +10,7 @@ import { probeKey } from "../../../backends/common/marks.ts";
 import { isLoopback, isSecureUrl, netHost } from "../../../backends/common/host.ts";
 import { pathOfUrl } from "../../../backends/common/paths.ts";
 import { permissionFlag } from "../../../backends/common/permission.ts";
-import { quoteArgument, quotePosix } from "../../../backends/common/runtime.ts";
+import { quoteArgument, quotePosix, quoteWindows } from "../../../backends/common/runtime.ts";
 import { shortHash } from "../../../backends/file/lock.ts";
 import { didYouMean } from "../../../backends/common/check_options.ts";
 import { DENO, mustRun } from "../../support/deno_process.ts";
@@ -79,6 +79,21 @@ test("a shell gets back what was quoted, and plain arguments stay as they are", 
   assertEquals(quotePosix("it's"), "'it'\\''s'");
   const argument = `a 'b' "c" $HOME \`d\` $(e) \\ ! ; \n e`;
   assertEquals(await mustRun(["sh", "-c", `printf %s ${quoteArgument(argument)}`]), argument);
+});
+
+Deno.test("cmd and PowerShell: each argument stays one, whatever quotes are in it", () => {
+  const rows = [
+    ["", '""'],
+    ["C:\\my files\\a", '"C:\\my files\\a"'],
+    ['a"b', '"a""b"'],
+    ['a\\" & calc & "', '"a\\"" & calc & """'], // a backslash escapes for neither shell
+    ["it's & | < > ^ ;", `"it's & | < > ^ ;"`],
+  ] as const;
+  for (const [argument, quoted] of rows) {
+    assertEquals(quoteWindows(argument), quoted);
+    // Outside of the quotes, which both shells pair, nothing is left.
+    assertEquals(quoted.replaceAll(/"[^"]*"/g, ""), "", quoted);
+  }
 });
 
 test("permissionFlag: a shell and Deno get the values, whatever is in them", async () => {
