@@ -70,12 +70,15 @@ export function quoteArgument(argument: string): string {
   return isWindows ? quoteWindows(argument) : quotePosix(argument);
 }
 
-/** An argument in the quotes of cmd and PowerShell. Both take two quotes for one. */
+/**
+ * An argument in the double quotes of both shells. They take two quotes for one: after `\"` they would run the
+ * rest as commands. So would PowerShell after a typographic quote, and within `$()`.
+ */
 export function quoteWindows(argument: string): string {
-  return `"${argument.replaceAll('"', '""')}"`; // after `\\"` they would run the rest as commands
+  return `"${argument.replaceAll('"', '""').replace(/[`$\u201c-\u201e]/g, "`$&")}"`;
 }
 
-/** An argument in the single quotes of a POSIX shell. */
+/** An argument in the single quotes of a POSIX shell, and of fish, where a backslash counts in them. */
 export function quotePosix(argument: string): string {
-  return `'${argument.replaceAll("'", `'\\''`)}'`;
+  return `'${argument.replace(/['\\]/g, "'\\$&'")}'`;
 }

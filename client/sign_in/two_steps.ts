@@ -111,9 +111,13 @@ function isOfSignIn(name: OptionName) {
   return optionRow(name).group !== "model" && name !== "flow" && name !== "signal";
 }
 
+const AS_HERE = "<as in this cell>";
+
 /** A value as code. One that is secret, or that has no text, stays with the person. */
 function literal(name: OptionName, value: unknown) {
   const isCode = ["function", "object"].includes(typeof value) &&
     name !== "authorizationParameters";
-  return isCode || optionRow(name).secret ? "<as in this cell>" : JSON.stringify(value);
+  if (isCode || optionRow(name).secret) return AS_HERE;
+  // Such as id_token_hint, among the parameters.
+  return JSON.stringify(value, (member, one) => member.includes("token") ? AS_HERE : one);
 }

@@ -1,6 +1,6 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import { parseObject } from "../../../backends/common/json.ts";
-import { lookIfPresent } from "../../../backends/common/judge_path.ts";
+import { faultOfFolder, lookIfPresent } from "../../../backends/common/judge_path.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { quoteArgument } from "../../../backends/common/runtime.ts";
@@ -239,7 +239,8 @@ function writeSettings(path: string, draft: () => { text: string }) {
     const file = resolveLink(path);
     const { mode } = lookIfPresent(file) ?? {};
     replaceFile(file, text);
-    if (mode) Deno.chmodSync(file, mode & 0o777); // one for everybody stays readable
+    // One for everybody stays readable, unless a neighbour can put another file in its place.
+    if (mode && faultOfFolder(file) === undefined) Deno.chmodSync(file, mode & 0o777);
   } catch (error) {
     throw fileError("write", path, error);
   }

@@ -118,6 +118,16 @@ const FINAL: [what: string, answer: Answer, code: CredentialsBackendErrorCode, w
   ["a way by 302", redirect("https://a.example/v1/x", 302), "backend_unavailable", "to a.example"],
 ];
 
+Deno.test("Vault: the body of a redirect is not waited for, and its connection is free", async () => {
+  const { vault, store } = await world([]);
+  const ended = Promise.withResolvers<void>();
+  const body = new ReadableStream({ cancel: () => ended.resolve() });
+  const headers = { location: "https://a.example/ui" };
+  vault.before = () => new Response(body, { status: 307, headers });
+  await rejectsWith("backend_unavailable", () => store.get(KEY));
+  await ended.promise;
+});
+
 for (const [what, answer, code, words] of FINAL) {
   Deno.test(`Vault: a request is not repeated after ${what}, and never "not signed in"`, async () => {
     const { vault, store, delays } = await world([]);

@@ -240,6 +240,10 @@ terminalTest("in a terminal nobody is asked for one permission after the other",
         () => vm.createSession(client),
         () => vm.clearOidcCredentials(client),
         () => vm.clearOidcCredentials(),
+        () => vm.clearOidcCredentials({
+          all: true,
+          credentialsBackend: new vm.FileCredentialsBackend({ path: "/kept/credentials.json" }),
+        }),
         () => vm.requiredPermissions(client),
         () => vm.resolveCredentialsBackend(),
         () => vm.credentialsPath(),
@@ -251,7 +255,7 @@ terminalTest("in a terminal nobody is asked for one permission after the other",
   );
   assertEquals(text.includes("Deno requests"), false, text);
   const [, first, second, ...others] = text.split("code: permission_required");
-  assertEquals(others.length, 4, text);
+  assertEquals(others.length, 5, text);
   for (const name of ["VM_OIDC_NO_PERSIST", "VM_OIDC_CREDENTIALS_BACKEND", KINDS]) {
     for (const message of [first!, second!]) assertStringIncludes(message, name);
   }

@@ -259,10 +259,12 @@ Deno.test("two steps: the shown cells have no secret, and what has no text stays
     onEvent: undefined,
     signal: AbortSignal.timeout(1),
     model: "cl-1",
+    authorizationParameters: { id_token_hint: "x9-Qwz7-Pk4-Lm2", prompt: "login" },
     timeoutMs: 5000,
   });
   const options = "{ clientSecret: <as in this cell>, clientSecretFile: " +
-    '"/run/secret", fetch: <as in this cell>, timeoutMs: 5000 }';
+    '"/run/secret", fetch: <as in this cell>, authorizationParameters: ' +
+    '{"id_token_hint":"<as in this cell>","prompt":"login"}, timeoutMs: 5000 }';
   assertStringIncludes(first!, `.startSignIn(${options});`);
 });
 

@@ -251,6 +251,7 @@ test("clearOidcCredentials: all gets rid of a damaged file and its session, and 
   const path = `${dir.path}/credentials.json`;
   const credentialsBackend = new FileCredentialsBackend({ path });
   const session = await init({ ...world.options, ...MODEL, credentialsBackend });
+  const beside = await createSession({ ...world.options, credentialsBackend });
   for (const revoke of [false, true]) {
     const another = new FileCredentialsBackend({ path }); // of the same place
     const clear = () => clearOidcCredentials({ all: true, revoke, credentialsBackend: another });
@@ -261,7 +262,9 @@ test("clearOidcCredentials: all gets rid of a damaged file and its session, and 
     assertEquals(typeof reason, revoke ? "string" : "undefined");
     await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
     await rejectsWith("no_active_session", () => getSession());
-    await rejectsWith("login_required", () => session.accessToken());
+    for (const one of [session, beside]) {
+      await rejectsWith("login_required", () => one.accessToken());
+    }
     for (const text of ['{"installed": {"client_id": "x"}}', '{"version": 1, "credentials": []}']) {
       await Deno.writeTextFile(path, text);
       await rejectsWith("backend_corrupt", clear, path, "does not look like a credentials file");

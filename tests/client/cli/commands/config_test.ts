@@ -3,6 +3,7 @@ import { dirname } from "@std/path";
 import { HOME_VARIABLE } from "../../../../backends/common/environment.ts";
 import { quoteArgument } from "../../../../backends/common/runtime.ts";
 import { wordsIn } from "../../../support/permission_flags.ts";
+import { replace } from "../../../support/replace.ts";
 import { isPosix } from "../../../support/sandbox.ts";
 import { BY_KEY, cliTest, type CliWorld, NO_CLIENT, type Word } from "../cli_world.ts";
 
@@ -385,6 +386,22 @@ configTest("a file that others may read stays so", async (world) => {
   await Deno.chmod(path, 0o644);
   await world.says("config set audience x", 0);
   assertEquals((await Deno.stat(path)).mode! & 0o777, 0o644);
+});
+
+configTest("a neighbour who swaps the changed file opens no file of this user", async (world) => {
+  if (!isPosix) return;
+  const path = await world.write(client(world), "shared/settings.json");
+  await Deno.chmod(path, 0o644);
+  await Deno.chmod(dirname(path), 0o777);
+  const own = await world.write("{}", "own.json");
+  const { renameSync } = Deno;
+  using _ = replace(Deno, "renameSync", (...names) => {
+    renameSync(...names);
+    Deno.removeSync(path);
+    Deno.symlinkSync(own, path);
+  });
+  await world.says(`config set audience x --config ${path}`, 0);
+  assertEquals((await Deno.stat(own)).mode! & 0o777, 0o600);
 });
 
 cliTest("config: a file that Deno does not permit is told", async (world) => {
