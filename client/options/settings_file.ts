@@ -5,6 +5,7 @@ import {
   lookIfPresent,
   WRITABLE_FOR_OTHERS,
 } from "../../backends/common/judge_path.ts";
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isObject } from "../../backends/common/json.ts";
 import { dirname, isAbsolute, join } from "../../backends/common/paths.ts";
 import { isGranted, permissionFlag } from "../../backends/common/permission.ts";
@@ -175,13 +176,12 @@ function filesFrom(folder: string, store: unknown, value: unknown): unknown {
 }
 
 /**
- * A path from a folder, where it is relative. A variable has its own, and `:memory:` is no file. The store
- * refuses one that only a shell or a browser would understand.
+ * A path from a folder, where it is relative, also by its variables. `:memory:` is no file. The store
+ * refuses one that only a shell or a browser would understand, and a variable that is not there.
  */
 function fromFolder(folder: string, path: string) {
-  return isAbsolute(path) || /^(\$\{|~[/\\]|file:|%|:memory:$)/.test(path)
-    ? path
-    : join(folder, path);
+  const filled = path.replace(/\$\{(\w+)\}/g, (_, name) => readEnvIfGranted(name) ?? "");
+  return isAbsolute(filled) || /^(~[/\\]|file:|%|:memory:$)/.test(path) ? path : join(folder, path);
 }
 
 function settingsError(path: string, reason: string, remedy: string, cause?: unknown) {

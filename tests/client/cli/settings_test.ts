@@ -26,6 +26,14 @@ posixTest("a relative path is taken from the folder of the file", () => {
   assertEquals(beside.clientKeyFile, "keys/app.pem");
   const absolute = { clientAssertionFile: "/run/token" };
   assertEquals(parseSettings(PATH, JSON.stringify(absolute)).common, absolute);
+  using _ = new OwnEnv({ HOME: "/home/ada", USER: "ada" });
+  for (
+    const path of ["${HOME}/a.json", ":memory:", "${USER}.json", "${USER}/a.json", "${NO}.json"]
+  ) {
+    const document = JSON.stringify({ backend: "kv", backendOptions: { path } });
+    const own = /HOME|memory/.test(path) ? path : join(dirname(PATH), path);
+    assertEquals(parseSettings(PATH, document).common.backendOptions, { path: own });
+  }
 });
 
 const SECRET = "s3cr3t-of-somebody";
