@@ -92,13 +92,7 @@ export async function migrateCredentials(
   const { deleteSource = false } = options;
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
-  if (shareStore(from, to) || deleteSource && await showsWrites(from, to)) {
-    throw new CredentialsBackendError("invalid_options", {
-      action: "migrate credentials",
-      reason: "source and target are one store, or share one, such as a store of a fallback",
-      remedy: "Name two that share none; the command line takes --from and --to.",
-    });
-  }
+  await assertApart(from, to, deleteSource);
   // In one order: a migration the other way would wait for this one, and this one for it.
   const isInOrder = describeBackend(from) <= describeBackend(to);
   const [first, second] = isInOrder ? [from, to] as const : [to, from] as const;
@@ -126,6 +120,20 @@ export async function migrateCredentials(
     await locked(first, key, () => locked(second, key, migrate));
   }
   return result;
+}
+
+async function assertApart(
+  from: OidcCredentialsBackend,
+  to: OidcCredentialsBackend,
+  deleteSource: boolean,
+) {
+  const isOne = shareStore(from, to) || deleteSource && await showsWrites(from, to);
+  if (!isOne) return;
+  throw new CredentialsBackendError("invalid_options", {
+    action: "migrate credentials",
+    reason: "source and target are one store, or share one, such as a store of a fallback",
+    remedy: "Name two that share none; the command line takes --from and --to.",
+  });
 }
 
 /**

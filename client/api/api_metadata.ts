@@ -5,7 +5,7 @@ import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { SIGN_IN_WORDS } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
-import { checkCallOptions, runtimeOf } from "../options/resolve_options.ts";
+import { checkCallOptions, type Runtime, runtimeOf } from "../options/resolve_options.ts";
 import { withoutSlash } from "../provider/discovery.ts";
 import { faultWords } from "../provider/error.ts";
 import type { DiscoverApiOptions, DiscoveredApi } from "../session_options.ts";
@@ -43,15 +43,7 @@ export async function requestMetadata(
   const typed = secureUrl(address, "the address", FIND_API);
   typed.search = typed.hash = "";
   const runtime = runtimeOf(options);
-  const transport = new ApiTransport(runtime);
-  // The request carries nothing, follows no redirect, and has an end.
-  const get = async (href: string) => {
-    const init = { signal: options.signal, redirect: "error" } as const;
-    const request = { url: new URL(href), init, place: "the address" };
-    const answer = await transport.send(request, { headers: {}, fetch: runtime.fetch });
-    const text = await transport.readText(request, answer, 65_536); // more than any API publishes
-    return new Response(text || null, answer);
-  };
+  const get = getterOf(runtime, options.signal);
   // A slash at the end makes another API and another place, and people do not see it.
   const bare = withoutSlash(typed.href);
   const start = runtime.elapsed();
@@ -78,6 +70,18 @@ export async function requestMetadata(
   throw fault;
 }
 
+/** Its requests carry nothing, follow no redirect, and have an end. */
+function getterOf(runtime: Runtime, signal: AbortSignal | undefined) {
+  const transport = new ApiTransport(runtime);
+  const init = { signal, redirect: "error" } as const;
+  return async (href: string) => {
+    const request = { url: new URL(href), init, place: "the address" };
+    const answer = await transport.send(request, { headers: {}, fetch: runtime.fetch });
+    const text = await transport.readText(request, answer, 65_536); // more than any API publishes
+    return new Response(text || null, answer);
+  };
+}
+
 /** Reads metadata that is of this resource alone: RFC 9728, section 3.3. */
 async function readMetadata(
   typed: URL,
@@ -90,6 +94,10 @@ async function readMetadata(
       const words = faultWords(error);
       throw unusable(`${place} answered ${answer.status}, and not as RFC 9728 says: ${words}`);
     });
+  return toDiscovered(metadata, typed);
+}
+
+function toDiscovered(metadata: oauth.ResourceServer, typed: URL): DiscoveredApi {
   const issuers = [metadata.authorization_servers ?? []].flat().map(String);
   const scopes = [metadata.scopes_supported ?? []].flat();
   const scope = joinScopes(DEFAULT_SCOPE, ...scopes);

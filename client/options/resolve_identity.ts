@@ -87,24 +87,14 @@ export function resolveIdentity(
     const missing = lacks(issuer ? "clientId" : "issuer", action, places);
     throw new ValidMindAuthError("invalid_options", missing);
   }
-  if (!isKey) {
-    throw new MissingApiCredentialsError({
-      action,
-      reason: "no provider is set",
-      remedy: `Set ${SIGN_IN_WORDS}, or ${KEY_WORDS}; your administrator knows them.` +
-        settingsHint(places),
-    });
-  }
+  if (!isKey) throw noProvider(action, places);
   if (apiKey === undefined || secret === undefined) {
     const missing = lacks(apiKey ? "apiSecret" : "apiKey", action, places);
     throw new MissingApiCredentialsError(missing);
   }
   if (options.dpop) {
-    throw invalidOptions(
-      action,
-      `${named("dpop")} binds tokens, and an API key cannot be bound`,
-      "Leave it out.",
-    );
+    const reason = `${named("dpop")} binds tokens, and an API key cannot be bound`;
+    throw invalidOptions(action, reason, "Leave it out.");
   }
   return {
     kind: "api_key",
@@ -112,6 +102,15 @@ export function resolveIdentity(
     apiSecret: headerValue(apiSecret ?? "", "apiSecret", action),
     ...(apiSecret === undefined && { apiSecretFile: secret }),
   };
+}
+
+function noProvider(action: string, places?: CallOrigin) {
+  const remedy = `Set ${SIGN_IN_WORDS}, or ${KEY_WORDS}; your administrator knows them.`;
+  return new MissingApiCredentialsError({
+    action,
+    reason: "no provider is set",
+    remedy: remedy + settingsHint(places),
+  });
 }
 
 function oidcIdentity(

@@ -93,13 +93,16 @@ export function clientAuth(proof: ClientProof) {
       return way === "secret" && both.every((method) => methods?.includes(method));
     },
     /** The advice where the provider refuses the client. */
-    advice: `Check ${CLIENT_ID}` + {
-      secret: `, and that ${name} is its secret (a public client has none).`,
-      key: ` and the clock. The public key of ${name} has to be registered with the same kid.`,
-      assertion:
-        ` and the JWT in ${name}. The JWT must not have ended (exp). The provider has to ` +
-        "trust its iss, sub and aud for this client.",
-    }[way],
+    advice: `Check ${CLIENT_ID}${adviceFor(name)[way]}`,
+  };
+}
+
+function adviceFor(name: string) {
+  return {
+    secret: `, and that ${name} is its secret (a public client has none).`,
+    key: ` and the clock. The public key of ${name} has to be registered with the same kid.`,
+    assertion: ` and the JWT in ${name}. The JWT must not have ended (exp). The provider has to ` +
+      "trust its iss, sub and aud for this client.",
   };
 }
 

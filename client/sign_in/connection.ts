@@ -39,8 +39,7 @@ export function serve(
   listeners: readonly Deno.TcpListener[],
   answer: (request: HttpRequest, connection: Deno.TcpConn) => HttpResponse,
 ): AsyncDisposable {
-  /** The connections, oldest first, and whether their request is whole. */
-  const visits = new Map<Deno.TcpConn, { done: Promise<void>; isAsked: boolean }>();
+  const visits: Visits = new Map();
   let isOpen = true;
 
   const receive = (connection: Deno.TcpConn) => {
@@ -70,12 +69,19 @@ export function serve(
       isOpen = false;
       for (const listener of listeners) close(listener);
       await Promise.all(accepting); // the port is free only then
-      for (const [connection, { isAsked }] of visits) if (!isAsked) close(connection);
-      const all = Promise.all(Array.from(visits.values(), ({ done }) => done));
-      await untilAborted(all, AbortSignal.timeout(LAST_WORDS_MS)).catch(() => undefined);
-      for (const connection of visits.keys()) close(connection);
+      await endVisits(visits);
     },
   };
+}
+
+/** The connections, oldest first, and whether their request is whole. */
+type Visits = Map<Deno.TcpConn, { done: Promise<void>; isAsked: boolean }>;
+
+async function endVisits(visits: Visits) {
+  for (const [connection, { isAsked }] of visits) if (!isAsked) close(connection);
+  const all = Promise.all(Array.from(visits.values(), ({ done }) => done));
+  await untilAborted(all, AbortSignal.timeout(LAST_WORDS_MS)).catch(() => undefined);
+  for (const connection of visits.keys()) close(connection);
 }
 
 /**

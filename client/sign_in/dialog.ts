@@ -41,7 +41,7 @@ export async function askPerson(
   options: AskPersonOptions,
 ): Promise<OidcCredentials> {
   const { runtime, ask } = options;
-  using dialog = openDialog(options);
+  using dialog = new Dialog(options);
   const elsewhere = new AbortController();
   let found: OidcCredentials | undefined;
   let looking: Promise<void> | undefined;
@@ -88,57 +88,63 @@ function signedIn(
  * One sign-in as the person sees it in the built-in prompt, from the page to the outcome. Its signal aborts
  * with the given one, or when the person interrupts the cell, or presses Ctrl-C while addresses are read.
  */
-function openDialog({ runtime, ask, signal }: AskPersonOptions) {
-  const person = new AbortController();
-  // The outcome takes the place of the page, and of the cells there.
-  let afterInterrupt = "Run the cell again.";
-  const interrupt = isShownByCaller(ask) ? undefined : watchInterrupt(person, () => afterInterrupt);
-  let opening: Promise<Prompt> | undefined;
-  let pastes: Disposable | undefined;
+class Dialog implements Disposable {
+  readonly #options: AskPersonOptions;
+  readonly #person = new AbortController();
+  readonly #interrupt: Disposable | undefined;
+  /** The outcome takes the place of the page, and of the cells there. */
+  #afterInterrupt = "Run the cell again.";
+  #opening: Promise<Prompt> | undefined;
+  #pastes: Disposable | undefined;
+  readonly signal: AbortSignal;
+
+  constructor(options: AskPersonOptions) {
+    this.#options = options;
+    this.signal = AbortSignal.any([options.signal, this.#person.signal]);
+    if (isShownByCaller(options.ask)) return;
+    this.#interrupt = watchInterrupt(this.#person, () => this.#afterInterrupt);
+  }
+
+  readonly show = async (page: SignInPage) => {
+    const { ask, runtime } = this.#options;
+    // The page of a first try, whose scopes the provider has refused.
+    if (this.#opening !== undefined) await this.end({ kind: "denied" });
+    const answer = page.answer && this.#withWay(page.answer);
+    this.#opening = openPrompt({ ...page, answer }, runtime.now);
+    void showInBrowser(await this.#opening, page, ask); // not awaited: its program may be the browser itself
+  };
+
+  /** Shows the outcome in the place of the page. */
+  async end(outcome: Outcome) {
+    this.#pastes?.[Symbol.dispose]();
+    const prompt = await this.#opening?.catch(() => undefined); // a failed opening has no end
+    await prompt?.end(outcome);
+  }
+
+  [Symbol.dispose]() {
+    this.#pastes?.[Symbol.dispose]();
+    this.#interrupt?.[Symbol.dispose]();
+  }
 
   /** Adds the way for an address that another machine's browser ends on. */
-  const withWay = (answer: PageAnswer): PageAnswer => {
+  #withWay(answer: PageAnswer): PageAnswer {
+    const { ask } = this.#options;
     if (ask[ON_LINK] !== undefined) return { ...answer, handIn: NEXT_CELL };
     if (notebook() !== undefined) {
       const { advice, cells } = twoCells(ask.call, ask.demand);
       const away = "Run the cell again. If the browser's last page did not load,";
-      afterInterrupt = [`${away} ${advice}`, ...cells].join("\n");
+      this.#afterInterrupt = [`${away} ${advice}`, ...cells].join("\n");
       return { ...answer, handIn: [`Interrupt this cell, and ${advice}`, ...cells] };
     }
     if (!canReadTerminal()) return answer;
     // Before the prompt asks for an address, since the terminal would show it.
-    pastes = readPastes({
+    this.#pastes = readPastes({
       onAddress: answer.submit,
-      say: (fault) => void opening?.then((prompt) => prompt.note(`Not taken: ${fault}.`)),
-      onInterrupt: (name) => person.abort(interruption("Sign in again.", name)),
+      say: (fault) => void this.#opening?.then((prompt) => prompt.note(`Not taken: ${fault}.`)),
+      onInterrupt: (name) => this.#person.abort(interruption("Sign in again.", name)),
     });
     return { ...answer, handIn: TYPE_HERE };
-  };
-
-  /** Shows the outcome in the place of the page. */
-  const end = async (outcome: Outcome) => {
-    pastes?.[Symbol.dispose]();
-    const prompt = await opening?.catch(() => undefined); // a failed opening has no end
-    await prompt?.end(outcome);
-  };
-
-  const show = async (page: SignInPage) => {
-    // The page of a first try, whose scopes the provider has refused.
-    if (opening !== undefined) await end({ kind: "denied" });
-    const answer = page.answer && withWay(page.answer);
-    opening = openPrompt({ ...page, answer }, runtime.now);
-    void showInBrowser(await opening, page, ask); // not awaited: its program may be the browser itself
-  };
-
-  return {
-    signal: AbortSignal.any([signal, person.signal]),
-    show,
-    end,
-    [Symbol.dispose]() {
-      pastes?.[Symbol.dispose]();
-      interrupt?.[Symbol.dispose]();
-    },
-  };
+  }
 }
 
 async function showInBrowser(

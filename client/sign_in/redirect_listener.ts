@@ -15,25 +15,18 @@ export function openRedirectListener(setting: RedirectSetting) {
   const { port, hostname } = listeners[0]!.addr;
   const redirectUri = setting.uriOf(port);
   const answerPath = setting.pathOf(port);
-  // A page that leads here by a name of its own (DNS rebinding) cannot send one of these.
   const own = ["localhost", "127.0.0.1", "[::1]", setting.hostname];
+  // A page that leads here by a name of its own (DNS rebinding) cannot send one of these.
   const hosts = [...own.map((name) => `${name}:${port}`), new URL(redirectUri).host];
   let start: BrowserStart | undefined;
   let answer: BrowserAnswer | undefined;
-
-  const respondTo = (parameters: URLSearchParams) => {
-    const fault = answer === undefined ? FOREIGN : answer.offer(parameters);
-    // A browser that loads the page anew gets the same page.
-    if (fault !== undefined && fault !== SPENT) return page("stray");
-    return page(parameters.has("error") ? "refused" : "arrived");
-  };
   const server = serve(listeners, (request, connection) => {
     const { method, path, query, headers } = request;
     if (path === start?.path) return start.respond(request, isOwnConnection(connection));
     if (!hosts.includes(headers.get("host")?.toLowerCase() ?? "")) return emptyAnswer(403);
     if (path !== answerPath) return emptyAnswer(404);
     if (method !== "GET") return emptyAnswer(405, { allow: "GET" });
-    return respondTo(query);
+    return pageAfter(query, answer);
   });
 
   return {
@@ -53,6 +46,13 @@ export function openRedirectListener(setting: RedirectSetting) {
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
+}
+
+function pageAfter(parameters: URLSearchParams, answer: BrowserAnswer | undefined) {
+  const fault = answer === undefined ? FOREIGN : answer.offer(parameters);
+  // A browser that loads the page anew gets the same page.
+  if (fault !== undefined && fault !== SPENT) return page("stray");
+  return page(parameters.has("error") ? "refused" : "arrived");
 }
 
 /** Binds the first port of the setting that is free. */

@@ -6,6 +6,8 @@ import type { Session, SignInOptions, StartedSignIn } from "../session.ts";
 import type { AuthorizationPrompt, InitOptions, SessionOptions } from "../session_options.ts";
 import { ON_LINK } from "./flow.ts";
 
+const ACTION = "start the sign-in";
+
 /**
  * Starts a sign-in in the browser, and gives it back as soon as its link is shown: one cell shows the link,
  * and another hands in the address.
@@ -14,25 +16,22 @@ export async function startInBrowser(
   openSession: (options: SessionOptions, demand?: ApiDemand) => Promise<Session>,
   { for: wanted, ...options }: SessionOptions & Partial<SignInOptions>,
 ): Promise<StartedSignIn> {
-  const asked = checkSessionOptions(options, "start the sign-in", false);
-  const demand = wanted && demandIn("start the sign-in", { for: wanted });
+  const asked = checkSessionOptions(options, ACTION, false);
+  const demand = wanted && demandIn(ACTION, { for: wanted });
   checkFlow(asked);
   const stop = new AbortController();
+  const signal = AbortSignal.any([asked.signal ?? [], stop.signal].flat());
   let shown: AuthorizationPrompt | undefined;
   let nextLink = Promise.withResolvers<AuthorizationPrompt>();
-  const session = openSession({
-    ...asked,
-    flow: "browser",
-    signal: AbortSignal.any([asked.signal ?? [], stop.signal].flat()),
-    [ON_LINK]: (link: AuthorizationPrompt) => {
-      shown = link;
-      nextLink.resolve(link);
-      nextLink = Promise.withResolvers(); // for the link after it, with fewer scopes
-    },
-  } as SessionOptions, demand).catch(throwToCaller);
+  const onLink = (link: AuthorizationPrompt) => {
+    shown = link;
+    nextLink.resolve(link);
+    nextLink = Promise.withResolvers(); // for the link after it, with fewer scopes
+  };
+  const call = { ...asked, flow: "browser", signal, [ON_LINK]: onLink } as SessionOptions;
+  const session = openSession(call, demand).catch(throwToCaller);
   let hasEnded = false;
   const end = session.then(() => undefined).finally(() => hasEnded = true);
-  /** A link; `undefined` where the sign-in ends before. */
   const linkOrEnd = (link: Promise<AuthorizationPrompt>) => Promise.race([link, end]);
   const first = await linkOrEnd(nextLink.promise);
   return {
@@ -48,11 +47,15 @@ export async function startInBrowser(
       return await session;
     },
     async [Symbol.asyncDispose]() {
-      const reason = "Cannot sign in: the sign-in was given up. Start it again.";
-      stop.abort(new DOMException(reason, "AbortError"));
+      stop.abort(givenUp());
       await session.catch(() => undefined);
     },
   };
+}
+
+function givenUp() {
+  const reason = "Cannot sign in: the sign-in was given up. Start it again.";
+  return new DOMException(reason, "AbortError");
 }
 
 function newLink() {
@@ -66,7 +69,7 @@ function newLink() {
 function checkFlow({ flow = "browser" }: SessionOptions) {
   if (flow === "auto" || flow === "browser") return;
   throw invalidOptions(
-    "start the sign-in",
+    ACTION,
     `startSignIn() is for the browser, and the option flow is "${flow}"`,
     "Leave flow out, or call createSession().",
   );

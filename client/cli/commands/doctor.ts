@@ -39,7 +39,7 @@ export async function run({ flags, command }: CommandCall): Promise<number | voi
 /** Runs all checks. One that fails does not stop the others that can go on without it. */
 async function examine(findings: Findings, flags: FlagValues, action: string) {
   let target: SignInTarget | undefined;
-  let call!: PreparedCall;
+  let call: PreparedCall | undefined;
   const isSet = await findings.examine("settings", async () => {
     const found = await findTarget(flags, action);
     const options = { ...sessionOptions(flags), credentialsBackend: found?.backend };
@@ -48,15 +48,17 @@ async function examine(findings: Findings, flags: FlagValues, action: string) {
     if (found !== undefined && identity.kind === "oidc") target = { ...found, identity };
     return await checkSettings(target, flags, action);
   });
-  const isPermitted = isSet && await findings.examine("permissions", async () => {
-    const needs = await call.allNeeds();
+  if (!isSet || call === undefined) return;
+  const { allNeeds, resolved } = call;
+  const isPermitted = await findings.examine("permissions", async () => {
+    const needs = await allNeeds();
     for (const when of ["always", "sign_in"] as const) preflight(action, needs, when);
     return "all permissions of a sign-in are granted";
   });
   if (!isPermitted) return;
   const hasToken = target === undefined || await examineSignIn(findings, flags, call, target);
-  if (hasToken === undefined || call.resolved.apiHost === undefined) return;
-  await findings.examine("api", () => checkApi(flags, call.resolved, target, hasToken));
+  if (hasToken === undefined || resolved.apiHost === undefined) return;
+  await findings.examine("api", () => checkApi(flags, resolved, target, hasToken));
 }
 
 /**
@@ -73,12 +75,12 @@ async function examineSignIn(
   await findings.examine("store", () => checkStore(target));
   const provider = await openProvider(target.identity, call.resolved.runtime);
   await examineProvider(findings, call, provider);
-  let report!: StatusReport;
+  let report: StatusReport | undefined;
   const isRead = await findings.examine("sign-in", async () => {
     report = await readStatus(target);
     return checkSignIn(report, flags, findings.isFailed);
   });
-  if (!isRead) return undefined;
+  if (!isRead || report === undefined) return undefined;
   if (report.refreshable) {
     const isKept = await findings.examine("refresh", () => checkRefresh(flags));
     if (!isKept) return false;
