@@ -82,9 +82,15 @@
  */
 
 // Sign in: start and end a session, with the options of each call.
-export { clearOidcCredentials, getSession, init, reload } from "./client/init.ts";
+export {
+  clearOidcCredentials,
+  discoverApi,
+  getSession,
+  init,
+  reload,
+  requiredPermissions,
+} from "./client/init.ts";
 export { createSession, startSignIn } from "./client/create_session.ts";
-export { discoverApi } from "./client/discover_api.ts";
 export type {
   AuthorizationPrompt,
   BearerKind,
@@ -149,7 +155,6 @@ export {
   type MigrationResult,
 } from "./backends/migrate_credentials.ts";
 // Permissions: the needs of a call, as flags and as a permission set.
-export { requiredPermissions } from "./client/init.ts";
 export {
   formatPermissionFlags,
   formatPermissionSet,

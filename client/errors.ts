@@ -361,18 +361,18 @@ export function netDenied(action: string, ...hosts: readonly string[]): ValidMin
 export function codeOf(
   error: unknown,
 ): { code?: ValidMindAuthErrorCode | CredentialsBackendErrorCode } {
-  return isOwn(error) ? { code: error.code } : {};
+  return isOwnError(error) ? { code: error.code } : {};
 }
 
 /** Whether an error is one of this module. */
-export function isOwn(error: unknown): error is ValidMindAuthError | CredentialsBackendError {
+export function isOwnError(error: unknown): error is ValidMindAuthError | CredentialsBackendError {
   return error instanceof ValidMindAuthError || error instanceof CredentialsBackendError;
 }
 
 /** Throws an error again. Where a wait has hidden the caller of one of this module, its stack gets it. */
 export function throwToCaller(thrown: unknown): never {
   const error = ownError(thrown);
-  if (isOwn(error) && !error.stack?.includes("\n    at ")) showCaller(error);
+  if (isOwnError(error) && !error.stack?.includes("\n    at ")) showCaller(error);
   throw error;
 }
 

@@ -5,7 +5,7 @@ import { isWindows, quoteArgument } from "./runtime.ts";
 export const WRITABLE_FOR_OTHERS = 0o022;
 
 /** Why a file is not used, and the way on. */
-export class Refusal {
+export class PathFault {
   constructor(
     readonly reason: string,
     readonly advice = "Remove it, or use another path.",
@@ -24,11 +24,11 @@ export function lookIfPresent(path: string, look = Deno.lstatSync): Deno.FileInf
 }
 
 /** The fault of anything but a regular file: opening a named pipe would wait for ever. */
-export function faultOfKind(info: Deno.FileInfo, advice?: string): Refusal | undefined {
+export function faultOfKind(info: Deno.FileInfo, advice?: string): PathFault | undefined {
   if (info.isFile) return undefined;
-  if (info.isDirectory) return new Refusal("it is a folder", advice);
-  if (info.isSymlink) return new Refusal("it is a symbolic link", advice);
-  return new Refusal("it is a named pipe, a socket or a device", advice);
+  if (info.isDirectory) return new PathFault("it is a folder", advice);
+  if (info.isSymlink) return new PathFault("it is a symbolic link", advice);
+  return new PathFault("it is a named pipe, a socket or a device", advice);
 }
 
 /** The way on where the system denies a file, which may be closed to its own user. */
@@ -40,12 +40,12 @@ export function adviceOnDenial(path: string): string {
 }
 
 /** The fault of a file of another user, who could read or replace its content. */
-export function faultOfOwner(path: string, info: Deno.FileInfo): Refusal | undefined {
+export function faultOfOwner(path: string, info: Deno.FileInfo): PathFault | undefined {
   if (isOwn(path, info)) return undefined;
   const reason = `it belongs to another user (uid ${info.uid})`;
-  if (self() !== -1) return new Refusal(reason, "Use one of your own, or another path.");
+  if (self() !== -1) return new PathFault(reason, "Use one of your own, or another path.");
   const advice = `If it is yours, run with --allow-sys=uid, or: chmod 600 ${quoteArgument(path)}`;
-  return new Refusal(`${reason}, unless that is you`, advice);
+  return new PathFault(`${reason}, unless that is you`, advice);
 }
 
 /** The fault of a file that others may read or write. */
@@ -53,14 +53,14 @@ export function faultOfMode(
   path: string,
   { mode }: Deno.FileInfo,
   forbidden: number,
-): Refusal | undefined {
+): PathFault | undefined {
   const bits = (mode ?? 0) & forbidden;
   if (isWindows || bits === 0) return undefined;
   const verb = bits & WRITABLE_FOR_OTHERS ? "write" : "read";
   const shown = octal(mode! & 0o777).padStart(4, "0");
   const change = forbidden === WRITABLE_FOR_OTHERS ? "go-w" : "600";
   const advice = `Close it: chmod ${change} ${quoteArgument(path)}`;
-  return new Refusal(`others may ${verb} it (mode ${shown})`, advice);
+  return new PathFault(`others may ${verb} it (mode ${shown})`, advice);
 }
 
 /**
@@ -68,15 +68,15 @@ export function faultOfMode(
  *
  * @param owner The person's user; -1 where it is not known.
  */
-export function faultOfFolder(path: string, owner: number | null = self()): Refusal | undefined {
+export function faultOfFolder(path: string, owner: number | null = self()): PathFault | undefined {
   const { uid, mode } = Deno.statSync(dirname(path));
   if (uid === null || mode === null) return undefined; // Windows
   const advice = "Use a folder that only you can write.";
   if ((mode & WRITABLE_FOR_OTHERS) !== 0) {
-    return new Refusal(`others can write its folder (mode ${octal(mode & 0o7777)})`, advice);
+    return new PathFault(`others can write its folder (mode ${octal(mode & 0o7777)})`, advice);
   }
   if ([0, owner].includes(uid) || owner === -1) return undefined;
-  return new Refusal(`its folder belongs to another user (uid ${uid})`, advice);
+  return new PathFault(`its folder belongs to another user (uid ${uid})`, advice);
 }
 
 /** The fault of a file that this process reads. The superuser can change every file anyway. */
@@ -84,7 +84,7 @@ export function faultOfContent(
   path: string,
   info: Deno.FileInfo,
   forbidden: number,
-): Refusal | undefined {
+): PathFault | undefined {
   const { uid, mode } = info;
   if (uid === null || mode === null) return undefined; // Windows
   const isClosedToWrites = (mode & WRITABLE_FOR_OTHERS) === 0;

@@ -5,7 +5,7 @@ import {
   faultOfOwner,
   isSameFile,
   isSameText,
-  Refusal,
+  PathFault,
   staysInPlace,
 } from "./judge_path.ts";
 import { isWindows, needDeno, quoteArgument } from "./runtime.ts";
@@ -62,7 +62,7 @@ export function readPrivateBytes(path: string, options: PrivateFileOptions): Pri
       const content = readOnce(path, options);
       if (content !== undefined) return content;
     }
-    throw new Refusal("another program keeps changing it", "End that program.");
+    throw new PathFault("another program keeps changing it", "End that program.");
   } catch (error) {
     const { reason, advice, cause } = refusalFor(path, error);
     throw options.fail(reason, advice, cause);
@@ -88,7 +88,7 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
     if (link.isSymlink && !isOfOwner) refuse(faultOfOwner(path, link));
     if (info.size > maxBytes) {
       const reason = `it has ${info.size} bytes, more than ${what}`;
-      throw new Refusal(reason, "Check the path.");
+      throw new PathFault(reason, "Check the path.");
     }
     const bytes = readToEnd(file, info.size);
     const isUnchanged = bytes.length <= info.size && isSameText(info, file.statSync());
@@ -98,7 +98,7 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
   }
 }
 
-function refuse(fault: Refusal | undefined) {
+function refuse(fault: PathFault | undefined) {
   if (fault !== undefined) throw fault;
 }
 
@@ -109,29 +109,29 @@ function readToEnd(file: OpenFile, size: number): Uint8Array<ArrayBuffer> {
   for (let count = 1; count > 0; length += count) {
     count = file.readSync(buffer.subarray(length)) ?? 0;
     if (performance.now() > end) {
-      throw new Refusal(`reading it takes more than ${LONGEST_MS} ms`, "Check its file system.");
+      throw new PathFault(`reading it takes more than ${LONGEST_MS} ms`, "Check its file system.");
     }
   }
   return buffer.subarray(0, length);
 }
 
-function refusalFor(path: string, error: unknown): Refusal {
-  if (error instanceof Refusal) return error;
+function refusalFor(path: string, error: unknown): PathFault {
+  if (error instanceof PathFault) return error;
   const { NotADirectory, NotCapable, NotFound, PermissionDenied } = Deno.errors;
   if (error instanceof NotCapable) {
     // Before 2.9 Deno wants the target of a link, too, for a look at the open file.
     const [, denied = path] = /read access to "([^"]+)"/.exec(error.message) ?? [];
     const advice = `Run with: ${quoteArgument(`--allow-read=${denied}`)}`;
-    return new Refusal("Deno does not permit it", advice, error);
+    return new PathFault("Deno does not permit it", advice, error);
   }
   if (error instanceof NotFound || error instanceof NotADirectory) {
-    return new Refusal("it is not there", "Check the path.", error);
+    return new PathFault("it is not there", "Check the path.", error);
   }
   if (error instanceof PermissionDenied) {
-    return new Refusal("the operating system denies it", adviceOnDenial(path), error);
+    return new PathFault("the operating system denies it", adviceOnDenial(path), error);
   }
   const { name, code = name } = error as Error & { code?: string };
-  return new Refusal(`it cannot be read (${code})`, "Check its path, owner and mode.", error);
+  return new PathFault(`it cannot be read (${code})`, "Check its path, owner and mode.", error);
 }
 
 type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;

@@ -1,4 +1,4 @@
-import { adviceOnDenial, lookIfPresent, type Refusal } from "../common/judge_path.ts";
+import { adviceOnDenial, lookIfPresent, type PathFault } from "../common/judge_path.ts";
 import { basename, dirname } from "../common/paths.ts";
 import { isGranted, permissionFlag } from "../common/permission.ts";
 import {
@@ -10,7 +10,7 @@ import {
 export const IN_CONTAINER = "In a container, VM_OIDC_NO_PERSIST=1 keeps the tokens in memory.";
 
 /** Throws the fault of a file that this module does not use, if it has one. */
-export function refuse(action: string, path: string, fault: Refusal | undefined): void {
+export function refuse(action: string, path: string, fault: PathFault | undefined): void {
   if (fault === undefined) return;
   throw new CredentialsBackendError("backend_denied", {
     action: `${action} ${path}`,

@@ -4,7 +4,7 @@ import {
   faultOfMode,
   faultOfOwner,
   lookIfPresent,
-  Refusal,
+  PathFault,
 } from "../common/judge_path.ts";
 import { resolveLink } from "../file/document.ts";
 import { fileError, isFull, refuse } from "../file/faults.ts";
@@ -15,7 +15,7 @@ const ACTION = "use the Deno KV file";
 const FILES = ["", "-journal", "-wal", "-shm"];
 /** The begin of every database. */
 const HEADER = "SQLite format 3\0";
-const NO_DATABASE = new Refusal("it is not a database", "Check the path, or remove it yourself.");
+const NO_DATABASE = new PathFault("it is not a database", "Check the path, or remove it yourself.");
 /** More than SQLite's own files take at first. */
 const SPACE_BYTES = 65_536;
 const OPEN_TO_OTHERS = 0o077;

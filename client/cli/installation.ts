@@ -11,7 +11,7 @@ import {
 import { uniqueNeeds } from "../permissions/start_needs.ts";
 import { PROGRAM, SPECIFIER } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
-import { chooseBackend, fileNeeds, identityNeeds, sessionOptions } from "./sign_in_target.ts";
+import { chooseStore, fileNeeds, identityNeeds, sessionOptions } from "./sign_in_target.ts";
 
 /** The command that installs this program with these flags of Deno, over an installation with others. */
 export function installLine(denoFlags: string) {
@@ -21,7 +21,7 @@ export function installLine(denoFlags: string) {
 /** The permissions of a script, or of this program, by the settings in force; and the flags for them. */
 export async function findNeeds(flags: FlagValues, kind: string, action: string) {
   const isCli = kind === "cli";
-  const chosen = await chooseBackend(flags, action, identityNeeds(flags));
+  const chosen = await chooseStore(flags, action, identityNeeds(flags));
   const isGiven = isCli || flags.has("backend");
   const needs = uniqueNeeds([
     ...(isCli ? [...fileNeeds(flags), ...chosen.needs] : []),

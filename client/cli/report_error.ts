@@ -1,7 +1,7 @@
 import { printable } from "../../backends/common/printable.ts";
 import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
 import { FIND_API } from "../api/demand.ts";
-import { type ApiError, isOwn, ownError, ValidMindAuthError } from "../errors.ts";
+import { type ApiError, isOwnError, ownError, ValidMindAuthError } from "../errors.ts";
 import { argument, demandFlags, flagsFor, type NamedSignIn } from "../tokens/login_required.ts";
 import { CliError, EXIT, PROGRAM } from "./command.ts";
 import { type FlagName, FlagValues, IDENTITY_FLAGS, STORE_FLAGS } from "./flags.ts";
@@ -90,7 +90,7 @@ export function describeError(
   stored?: NamedSignIn,
 ) {
   const error = ownError(thrown);
-  if (isOwn(error) || error instanceof CliError) {
+  if (isOwnError(error) || error instanceof CliError) {
     const message = inShell(error, flags) + removalLine(error, flags, stored) + causeLines(error);
     return { code: error.code, message };
   }

@@ -8,7 +8,7 @@ import {
   namedBackend,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { openSession as openPrepared } from "../create_session.ts";
+import { openSession } from "../create_session.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import {
   isOfIdentity,
@@ -42,7 +42,7 @@ type BackendFlag = "backend" | "from" | "to";
  * @param places The places of the call, where they are read already.
  * @returns The backend, and the permissions for reading the choice.
  */
-export async function chooseBackend(
+export async function chooseStore(
   flags: FlagValues,
   action: string,
   known: readonly PermissionNeed[] = [],
@@ -173,7 +173,7 @@ export async function findTarget(
   const host = origin.find("apiUrl") ?? origin.find("apiHost");
   if (isApi && host === undefined) throw apiHostMissing(action, places);
   if (identity.kind === "api_key") return undefined;
-  const { backend } = await chooseBackend(flags, action, variables, "backend", places);
+  const { backend } = await chooseStore(flags, action, variables, "backend", places);
   return { identity, backend, settings: places.settings };
 }
 
@@ -183,7 +183,7 @@ export async function findTarget(
  *
  * @param isApi Whether the command calls the API, which has to be named then.
  */
-export async function openSession(
+export async function openByFlags(
   flags: FlagValues,
   action: string,
   isApi = false,
@@ -199,7 +199,7 @@ export async function openSession(
       interactive: isAsked || undefined,
     },
   } as SessionOptions;
-  return await openPrepared(options, undefined, "createSession", action, isAsked);
+  return await openSession(options, undefined, "createSession", action, isAsked);
 }
 
 /** A setting as a report shows it: its value, and the flag, variable or file that gives it. */

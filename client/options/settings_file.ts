@@ -24,7 +24,7 @@ const ONLY: OptionTypes = { backends: "array", issuers: "array" };
  * @throws {ValidMindAuthError} `settings_invalid` for a file that cannot be used.
  */
 export function readSettingsFile(path: string): Settings {
-  const settings = parseSettings(path, readText(path));
+  const settings = parseSettings(path, readSettingsText(path));
   return { path, state: "read", folder: assertInPlace(path, settings), ...settings };
 }
 
@@ -68,7 +68,7 @@ function isOfUsualPlace(name: string) {
 }
 
 /** The text of a file that is there. */
-export function readText(path: string): string {
+export function readSettingsText(path: string): string {
   return readPrivateFile(path, {
     forbiddenMode: WRITABLE_FOR_OTHERS, // it has no secrets: others may read it
     what: "a settings file",

@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import { parseRetryAfter } from "../../backends/common/http_answer.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { isEntraIssuer } from "../entry/bearer.ts";
-import { isOwn, type RefusalKind, ValidMindAuthError } from "../errors.ts";
+import { isOwnError, type RefusalKind, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Refusal } from "./refusal.ts";
 import { ASK, CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
@@ -31,7 +31,7 @@ export function providerError(
   error: unknown,
   advice: RefusalAdvice,
 ): Error {
-  if (isOwn(error)) return error;
+  if (isOwnError(error)) return error;
   const refusal = refusalIn(error);
   if (refusal === undefined) return invalidAnswer(action, issuer, error);
   const { headers } = (error as oauth.ResponseBodyError).response;

@@ -100,7 +100,7 @@ const SENT_SECRETS = [
 ];
 
 /** The fields of a form by which a client proves who it is. */
-const PROOFS = ["client_secret", "client_assertion"];
+const PROOF_FIELDS = ["client_secret", "client_assertion"];
 
 /** As RFC 6749, appendix B, has it. django-oauth-toolkit takes no charset beside it. */
 const FORM = "application/x-www-form-urlencoded";
@@ -150,7 +150,7 @@ function readRequest({ at }: Endpoint, { body, headers }: RequestInit) {
   const byGrant = BY_GRANT[form.get("grant_type") ?? ""] ?? "code";
   return {
     at: at === "token" ? byGrant : at,
-    hasProof: credential !== undefined || PROOFS.some((name) => form.has(name)),
+    hasProof: credential !== undefined || PROOF_FIELDS.some((name) => form.has(name)),
     sent: [credential, ...SENT_SECRETS.flatMap((name) => form.getAll(name))],
   };
 }

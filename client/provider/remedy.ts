@@ -11,19 +11,19 @@ export const BY_DEVICE = named("flow", "device");
 export const AUDIENCE = named("audience");
 const ISSUER = named("issuer");
 
-const PROOFS = `its ${named("clientSecret")}, ${named("clientSecretFile")}, ` +
+const ITS_PROOFS = `its ${named("clientSecret")}, ${named("clientSecretFile")}, ` +
   `${named("clientKeyFile")}, ${named("clientAssertionFile")} or ${named("clientAssertion")}`;
 /** The condition of the client's own variables. */
 export const ITS_VARIABLES = "These variables count only with VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID";
 /** The ways of a client to prove who it is. */
-export const PROVE = `Give ${PROOFS}. ${ITS_VARIABLES}.`;
+export const PROVE = `Give ${ITS_PROOFS}. ${ITS_VARIABLES}.`;
 
 /** The way around a policy against codes. The page tells a person of it, and not this program. */
 export const INSTEAD_OF_CODE = `If the page refused the code by a policy, set ${BY_BROWSER}.`;
 export const ASK = "ask the provider's administrator.";
 const SIGN_IN = "Sign in again.";
 const CLIENT = `Check ${CLIENT_ID}. The client has to be enabled`;
-const CONFIDENTIAL = `A confidential client needs ${PROOFS}. ${ITS_VARIABLES}`;
+const CONFIDENTIAL = `A confidential client needs ${ITS_PROOFS}. ${ITS_VARIABLES}`;
 const PUBLIC = `${CLIENT} and public. ${CONFIDENTIAL}.`;
 const OTHER_API =
   `Check ${AUDIENCE}: the provider does not know this API, or does not allow it to this client.`;

@@ -17,7 +17,7 @@ import {
   type BrowserAnswer,
   browserAnswer,
   openRedirectListener,
-  parametersOf,
+  parametersIn,
 } from "./redirect_listener.ts";
 
 /** Time for the person, in milliseconds. */
@@ -81,7 +81,7 @@ async function showLink(
   const expiresAt = new Date(runtime.now() + LIMIT_MS);
   runtime.emit?.({ type: "link_shown", expiresAt });
   const offer = (address: string) => {
-    const parameters = parametersOf(address);
+    const parameters = parametersIn(address);
     const given = parameters.get("iss") ?? "";
     // The end of an address is easily lost, and a code can be used once.
     const isCut = given !== iss && iss.startsWith(given);

@@ -142,7 +142,7 @@ export function browserAnswer(state: string) {
 }
 
 /** The parameters of an address as a person copies it: whole, or from its question mark on. */
-export function parametersOf(address: string): URLSearchParams {
+export function parametersIn(address: string): URLSearchParams {
   const text = address.trim().replace(/^<|>$/g, "");
   const url = URL.parse(text);
   if (url !== null && /^https?:$/.test(url.protocol)) return url.searchParams;

@@ -27,7 +27,7 @@ export const ROOMS: readonly string[] = `
   client/session.ts client/auth_event.ts client/session_options.ts
   client/options/ client/permissions/ client/prompt/ client/provider/ client/sign_in/
   client/api/ client/tokens/ client/signed_in/
-  client/create_session.ts client/init.ts client/discover_api.ts
+  client/create_session.ts client/init.ts
   mod.ts
   client/cli/ client/cli.ts
 `.trim().split(/\s+/);

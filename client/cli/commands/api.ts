@@ -4,7 +4,7 @@ import { preflight } from "../../permissions/preflight.ts";
 import { CliError, type CommandCall, usageError } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
 import { print, write } from "../output.ts";
-import { openSession, pairOf } from "../sign_in_target.ts";
+import { openByFlags, pairOf } from "../sign_in_target.ts";
 
 const LINE_END = 10;
 
@@ -14,7 +14,7 @@ export async function run({ flags, args, command }: CommandCall) {
     throw usageError("Cannot call the API: it takes one path. Give one, such as: api ping");
   }
   const { query, ...init } = await readRequest(flags, command.action);
-  await using session = await openSession(flags, command.action, true);
+  await using session = await openByFlags(flags, command.action, true);
   const separator = path.includes("?") ? "&" : "?";
   const response = await session.fetch(query === "" ? path : path + separator + query, init);
   await printAnswer(response);

@@ -11,7 +11,7 @@ import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { normalizeIssuer } from "../../credential_key.ts";
 import { ValidMindAuthError } from "../../errors.ts";
-import { discoverApi } from "../../discover_api.ts";
+import { discoverApi } from "../../init.ts";
 import { checkBrowserOptions } from "../../options/browser_options.ts";
 import {
   type OptionName,
@@ -23,7 +23,7 @@ import {
 } from "../../options/declaration.ts";
 import { findOrigin, SETTINGS_FILE } from "../../options/places.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
-import { assertInPlace, parseSettings, readText } from "../../options/settings_file.ts";
+import { assertInPlace, parseSettings, readSettingsText } from "../../options/settings_file.ts";
 import { CONFIG_VARIABLE, lackOfSettings, settingsPath } from "../../options/settings_path.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import type { PermissionNeed } from "../../format_permissions.ts";
@@ -34,7 +34,7 @@ import { columns, note, printResult, toJsonText } from "../output.ts";
 import { describeError, valueFlags } from "../report_error.ts";
 import { unknownWord } from "../unknown_word.ts";
 import {
-  chooseBackend,
+  chooseStore,
   identityNeeds,
   sessionOptions,
   type SettingRow,
@@ -64,7 +64,7 @@ export async function run({ flags, args, command }: CommandCall) {
     printResult(flags, { path, names }, lines.join(""));
     if (names.some((name) => name.startsWith("backend"))) {
       // The next start refuses such a store. Options that it lacks may be set later.
-      await chooseBackend(flags, "use the store of the settings").catch((error) =>
+      await chooseStore(flags, "use the store of the settings").catch((error) =>
         note(`warning: ${describeError(error, flags).message}\n`)
       );
     }
@@ -131,7 +131,7 @@ export async function keepApi(
   address: string,
   action: string,
 ): Promise<FlagValues> {
-  const kept = profileOf(readDocument(placeOfFile(flags)), flags.text("profile"));
+  const kept = profileOf(readSettingsDocument(placeOfFile(flags)), flags.text("profile"));
 
   const { issuers, options } = await discoverApi(address);
   note(toJsonText({ issuers, ...options }, 2));
@@ -253,7 +253,7 @@ function draftChange(
   pairs: readonly Pair[],
   profile: string | undefined,
 ) {
-  const document = readDocument(path);
+  const document = readSettingsDocument(path);
   const before = JSON.stringify(document);
   const entry = profileOf(document, profile);
   const names: string[] = [];
@@ -310,10 +310,10 @@ function placeOfFile(flags: FlagValues) {
 }
 
 /** The file as it stands, with keys that are not known, too. */
-function readDocument(path: string) {
+function readSettingsDocument(path: string) {
   let text = "{}";
   try {
-    text = readText(path);
+    text = readSettingsText(path);
   } catch (error) {
     const { cause } = error as Error;
     if (!(cause instanceof Deno.errors.NotFound)) throw error;

@@ -11,11 +11,11 @@ import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns, printResult, snakeCase } from "../output.ts";
 import { describeError } from "../report_error.ts";
-import { chooseBackend } from "../sign_in_target.ts";
+import { chooseStore } from "../sign_in_target.ts";
 import { describeEntry, rowsOf } from "./status.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number | void> {
-  const { backend } = await chooseBackend(flags, command.action);
+  const { backend } = await chooseStore(flags, command.action);
   const signIns = [];
   const keys = await listKeys(
     backend,

@@ -4,7 +4,7 @@ import type { ClearResult } from "../../session.ts";
 import { type CommandCall, EXIT, PROGRAM, usageError } from "../command.ts";
 import { IDENTITY_FLAGS } from "../flags.ts";
 import { printResult } from "../output.ts";
-import { chooseBackend, findTarget, sessionOptions } from "../sign_in_target.ts";
+import { chooseStore, findTarget, sessionOptions } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const all = flags.has("all");
@@ -14,7 +14,7 @@ export async function run({ flags, command }: CommandCall): Promise<number | voi
   }
   // With --all nobody is named.
   const { backend } = all
-    ? await chooseBackend(flags, command.action)
+    ? await chooseStore(flags, command.action)
     : await findTarget(flags, command.action) ?? {};
   const result = await clearOidcCredentials({
     ...sessionOptions(flags),

@@ -4,14 +4,14 @@ import { assertAllowed, findOrigin } from "../../options/places.ts";
 import { type CommandCall, usageError } from "../command.ts";
 import { note, printResult } from "../output.ts";
 import { valueFlags } from "../report_error.ts";
-import { assertPersistent, chooseBackend, sessionOptions } from "../sign_in_target.ts";
+import { assertPersistent, chooseStore, sessionOptions } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall) {
   if (!flags.has("from") && !flags.has("to")) {
     throw usageError("Cannot migrate: neither --from nor --to is given. Give one, or both.");
   }
-  const from = await chooseBackend(flags, command.action, [], "from");
-  const to = await chooseBackend(flags, command.action, from.needs, "to");
+  const from = await chooseStore(flags, command.action, [], "from");
+  const to = await chooseStore(flags, command.action, from.needs, "to");
   assertPersistent(to.backend, command.action, "Give one that keeps them, such as --to file.");
   const { settings } = await findOrigin(sessionOptions(flags), command.action);
   assertAllowed(settings, command.action, to.backend);

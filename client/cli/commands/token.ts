@@ -1,7 +1,7 @@
 import { type CommandCall, usageError } from "../command.ts";
 import type { FlagValues, TOKEN_FORMATS } from "../flags.ts";
 import { print, toJsonText } from "../output.ts";
-import { openSession } from "../sign_in_target.ts";
+import { openByFlags } from "../sign_in_target.ts";
 
 type Format = (bearer: string, expiresAt: Date | undefined) => string;
 
@@ -36,7 +36,7 @@ export async function run({ flags, command }: CommandCall) {
 
 /** The bearer token of the sign-in that the flags name, and its end where that is known. */
 export async function readBearer(flags: FlagValues, action: string) {
-  await using session = await openSession(flags, action);
+  await using session = await openByFlags(flags, action);
   const bearer = await session.accessToken({ forceRefresh: flags.has("refresh") });
   return { bearer, expiresAt: (await session.status()).expiresAt };
 }

@@ -1,7 +1,7 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
 import { redeemAuthorization } from "../../../client/provider/authorization_code_grant.ts";
-import { browserAnswer, parametersOf } from "../../../client/sign_in/redirect_listener.ts";
+import { browserAnswer, parametersIn } from "../../../client/sign_in/redirect_listener.ts";
 import { exchange } from "../../../client/sign_in/connection.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { damaged, text, texts, withoutSecrets } from "./arbitraries.ts";
@@ -68,7 +68,7 @@ function connection(bytes: Uint8Array, piece: number): Deno.Conn {
 /** What a browser, and whoever reaches its port, sends back. */
 export const BROWSER_TARGETS: readonly FuzzTarget[] = [
   target("the address that a browser ends on", address, (input) => {
-    const parameters = parametersOf(input);
+    const parameters = parametersIn(input);
     const fault = browserAnswer(STATE).offer(parameters);
     assert(fault !== undefined || parameters.getAll("state").join() === STATE, "another's answer");
     assert(fault !== undefined || parameters.getAll("code").length <= 1, "two codes");
