@@ -57,17 +57,6 @@ function writeAll(stream: typeof Deno.stdout, bytes: Uint8Array) {
   while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
 }
 
-/** Characters that take two cells of a terminal. */
-const WIDE =
-  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
-
-/** The cells that a text takes in a terminal. */
-function cellsOf(text: string) {
-  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
-  const characters = Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment);
-  return characters.length + characters.filter((character) => WIDE.test(character)).length;
-}
-
 /** Rows in columns, without trailing spaces. Wraps the last column to `width`. */
 export function columns(
   rows: readonly (readonly string[])[],
@@ -76,7 +65,7 @@ export function columns(
 ) {
   const last = Math.max(0, ...rows.map((row) => row.length)) - 1;
   const widths = Array.from({ length: last }, (_, index) => {
-    return Math.max(...rows.map((row) => cellsOf(row[index] ?? "")));
+    return Math.max(...rows.map((row) => row[index]?.length ?? 0));
   });
   const beside = widths.reduce((sum, one) => sum + one + 2, indent.length);
   // Where little of a line is left, as in a narrow terminal, the last column stands below.
@@ -87,8 +76,7 @@ export function columns(
   const line = new RegExp(`(.{1,${width - start}})(?:[ \\n]|$)`, "g");
   return rows.map((row) => {
     const cells = widths.map((one, index) => {
-      const text = row[index] ?? "";
-      return text + " ".repeat(one - cellsOf(text) + 2);
+      return (row[index] ?? "").padEnd(one + 2);
     });
     const text = (row[last] ?? "").replaceAll(line, `$1${lineStart}`);
     const head = `${indent}${cells.join("")}${isBelow ? lineStart : ""}`;

@@ -96,11 +96,6 @@ Deno.test("main: help is a command, too", async () => {
   assertEquals((await runMain("help")).stdout, (await runMain("--help")).stdout);
 });
 
-Deno.test("columns: a cell of wide characters, or with combining ones, takes the cells that it fills", () => {
-  const rows = [["山田", "x"], ["e\u0301a", "y"], ["abcd", "z"]];
-  assertEquals(columns(rows), "山田  x\ne\u0301a    y\nabcd  z\n");
-});
-
 Deno.test("columns: in a narrow terminal the last column stands below", () => {
   const rows = [["--backend-options FILE", "a file with the options of the store"]];
   const beside = "--backend-options FILE  a file with the options of\n" + " ".repeat(24) +
