@@ -354,7 +354,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   async #entryIn(
     key: string,
     row: OidcCredentials | null | undefined,
-  ): Promise<OidcCredentials | undefined> {
+  ) {
     const present = entryFrom(this.#inner, row);
     if (present !== undefined) {
       const sealed = sealedIn(present);
@@ -374,7 +374,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /** Decrypts an entry. */
-  async #decrypt(key: string, sealed: SealedEntry): Promise<OidcCredentials> {
+  async #decrypt(key: string, sealed: SealedEntry) {
     const opened = await this.#open(key, sealed);
     if (opened?.entry !== undefined) return opened.entry;
     if (opened !== undefined) {
@@ -446,7 +446,7 @@ function rowName(key: string) {
 }
 
 /** No two writes have the same. `undefined` for no row, and empty for a damaged one. */
-function ciphertextOf(row: OidcCredentials | null | undefined): string | undefined {
+function ciphertextOf(row: OidcCredentials | null | undefined) {
   if (!row) return undefined;
   return sealedIn(row)?.ciphertext ?? "";
 }

@@ -258,7 +258,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /** The stores that may have an entry. A probe is in one of them. */
-  #usable(key = ""): OidcCredentialsBackend[] {
+  #usable(key = "") {
     const probed = this.#probed.get(key);
     if (probed !== undefined) return [probed];
     return this.#backends.filter((one) => this.#chosen.get(one) !== false);

@@ -208,7 +208,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
     return await store.withLock(key, fn, options);
   }
 
-  #openStore(): Promise<FileStore> {
+  #openStore() {
     return this.#store ??= loadStore().then(({ FileStore }) => new FileStore(this.#options));
   }
 }

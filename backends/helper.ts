@@ -30,7 +30,7 @@ import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { hashOf } from "./common/bytes.ts";
 import { checkOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
-import { type Json, parseObject } from "./common/json.ts";
+import { parseObject } from "./common/json.ts";
 import { isAbsolute, isProgramPath } from "./common/paths.ts";
 import { delay } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
@@ -308,7 +308,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /** The answer for an address, empty where it is not one; `undefined` where there is none. */
-  async #accountAt(address: string): Promise<Json | undefined> {
+  async #accountAt(address: string) {
     const answer = await this.#look("get", address);
     return isNotFound(answer) ? undefined : parseObject(answer.stdout) ?? {};
   }
@@ -327,7 +327,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    * The answer to a look, which fails where another process changes the store at that moment: `pass` writes
    * in place, and an entry may go between a list and its parts. The program is asked once more.
    */
-  async #look(action: "get" | "list", input: string): Promise<Ended> {
+  async #look(action: "get" | "list", input: string) {
     const isGood = (ended: Ended) => ended.code === 0 || action === "get" && isNotFound(ended);
     const first = await this.#run(action, input);
     if (isGood(first)) return first;
@@ -337,7 +337,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     return second;
   }
 
-  #run(action: string, input: string): Promise<Ended> {
+  #run(action: string, input: string) {
     return runProgram(this.#program, action, input);
   }
 

@@ -276,7 +276,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     return [...needs, ...this.#locks.needs];
   }
 
-  get #client(): KeychainClient {
+  get #client() {
     return this.#opened ??= nativeKeychainClient(
       openKeychainLibrary(libraryPath),
       this.service,
@@ -285,7 +285,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /** The value that a head stands for; `undefined` where its chunks are not all there. */
-  async #read(account: string, head: string): Promise<string | undefined> {
+  async #read(account: string, head: string) {
     const [, generation, count] = HEAD.exec(head) ?? [];
     if (generation === undefined) return head;
     let text = "";
@@ -298,7 +298,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /** Removes the chunks that no head names: those of the entry before, and the remains of a crash. */
-  async #tidy(account: string, generation = "none"): Promise<string | undefined> {
+  async #tidy(account: string, generation = "none") {
     const found = await this.#client.find();
     for (const other of found.keys()) {
       const isOfHead = other.startsWith(`${account}#${generation}.`);
@@ -340,7 +340,7 @@ function accountOf(key: string, { ignoresCase }: KeychainLimits) {
 }
 
 /** The key of an account. `undefined` for the account of a chunk, and for one that no key has. */
-function keyOf(account: string, limits: KeychainLimits): string | undefined {
+function keyOf(account: string, limits: KeychainLimits) {
   const key = account.replace(
     /%([\da-f]{1,5}|10[\da-f]{4});/g,
     (_, code) => String.fromCodePoint(parseInt(code, 16)),

@@ -216,7 +216,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     return await (await this.#open()).run(action, operation);
   }
 
-  #open(): Promise<KvDatabase> {
+  #open() {
     return this.#database.get(async () => (await loadDatabase()).KvDatabase.open(this.#options));
   }
 }

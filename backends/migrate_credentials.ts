@@ -156,7 +156,7 @@ async function guarded<T>(
   action: string,
   backend: OidcCredentialsBackend,
   run: () => MaybePromise<T>,
-): Promise<T> {
+) {
   try {
     return await run();
   } catch (error) {
@@ -167,7 +167,7 @@ async function guarded<T>(
 async function readEntry(
   backend: OidcCredentialsBackend,
   key: string,
-): Promise<OidcCredentials | undefined> {
+) {
   return await guarded("read", backend, async () => entryFrom(backend, await backend.get(key)));
 }
 

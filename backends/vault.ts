@@ -346,7 +346,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     path: string,
     isKnown: (answer: VaultAnswer) => boolean,
     body?: object,
-  ): Promise<VaultAnswer> {
+  ) {
     const session = await this.#session.get(() => openVault(this.#options, this.#timer));
     return await session.ask({ ...use, method, path, body }, isKnown);
   }

@@ -3,7 +3,7 @@ import { untilAborted } from "../backends/common/promises.ts";
 import { assertRuntime, notebook } from "../backends/common/runtime.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import { chooseBackend, getDefaultBackend } from "../backends/resolve_credentials_backend.ts";
-import { credentialKey } from "./credential_key.ts";
+import { keyOfIdentity } from "./credential_key.ts";
 import { asksNobody, bearerKind, endOf } from "./entry/bearer.ts";
 import { type ApiDemand, throwToCaller } from "./errors.ts";
 import { NAMES, type PermissionNeed } from "./format_permissions.ts";
@@ -196,9 +196,9 @@ function tokensOf(
   call: InitOptions,
   asksFirst: boolean,
   beforeProvider: (own?: readonly PermissionNeed[]) => Promise<void>,
-): TokenSource | undefined {
+) {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
-  const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
+  const key = keyOfIdentity(identity);
   const interactive = silencedBy === undefined;
   const isOfPerson = !asksNobody(identity.flow);
   const isAskable = isOfPerson && (interactive || options.reauthenticate === "ask");

@@ -140,6 +140,13 @@ export function credentialKey(
   ].filter((part) => part !== undefined).join("|");
 }
 
+/** The key of an identity. */
+export function keyOfIdentity(
+  identity: CredentialKeyOptions & { issuer: string; clientId: string; audience?: string },
+): string {
+  return credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
+}
+
 /** A key by its parts. Those that identify the client at its provider are the `identity`. */
 export const KEY_FORM =
   /^(?:(?<flow>client_credentials|token_exchange)\|)?(?<dpop>dpop\|)?(?:profile:(?<profile>[^|]*)\|)?(?<identity>(?!profile:)(?<issuer>[^|]*)\|(?<clientId>[^|]*)(?:\|(?<audience>.*))?)$/s;

@@ -64,7 +64,7 @@ export function checkOptions(
 }
 
 /** What is wrong with a value; `undefined` where the value fits. */
-function faultOf(value: unknown, type: OptionTypes[string]): string | undefined {
+function faultOf(value: unknown, type: OptionTypes[string]) {
   if (typeof type !== "string") {
     if (type.some((one) => one === value)) return undefined;
     return `not one of ${type.join(", ")}`;

@@ -75,7 +75,7 @@ export function causeFrom(error: unknown, secrets: Secrets = known, depth = 3): 
   }
 }
 
-function copyOf(error: unknown, secrets: Secrets, depth: number): Error {
+function copyOf(error: unknown, secrets: Secrets, depth: number) {
   if (typeof error === "string") return new Error(cleanForeign(error, secrets));
   if (!(error instanceof Error)) return new Error("no error object");
   const message = `${error.message}`; // once, as the cause: they may be getters
@@ -92,7 +92,7 @@ function copyOf(error: unknown, secrets: Secrets, depth: number): Error {
 }
 
 /** A copy of an error, with its parts where it is a coded one. */
-function copyWithout(error: Error, message: string, secrets: Secrets, cause?: Error): Error {
+function copyWithout(error: Error, message: string, secrets: Secrets, cause?: Error) {
   if (!(error instanceof CredentialsBackendError)) {
     return new Error(cleanForeign(message, secrets), causeOf({ cause }));
   }

@@ -142,7 +142,7 @@ export function isOwn(path: string, info: Deno.FileInfo): boolean {
 }
 
 /** The folder of `path`, where Deno permits to look at it. */
-function lookAtFolder(path: string): Deno.FileInfo | undefined {
+function lookAtFolder(path: string) {
   const folder = dirname(path);
   return isGranted({ name: "read", path: folder }) ? Deno.statSync(folder) : undefined;
 }

@@ -102,7 +102,7 @@ function refuse(fault: PathFault | undefined) {
   if (fault !== undefined) throw fault;
 }
 
-function readToEnd(file: OpenFile, size: number): Uint8Array<ArrayBuffer> {
+function readToEnd(file: OpenFile, size: number) {
   const buffer = new Uint8Array(size + 1); // a byte more shows that the file has grown
   const end = performance.now() + LONGEST_MS;
   let length = 0;
@@ -115,7 +115,7 @@ function readToEnd(file: OpenFile, size: number): Uint8Array<ArrayBuffer> {
   return buffer.subarray(0, length);
 }
 
-function refusalFor(path: string, error: unknown): PathFault {
+function refusalFor(path: string, error: unknown) {
   if (error instanceof PathFault) return error;
   const { NotADirectory, NotCapable, NotFound, PermissionDenied } = Deno.errors;
   if (error instanceof NotCapable) {

@@ -46,7 +46,7 @@ export function redact(text: string, secrets: Secrets): string {
 }
 
 /** The pieces of a text that are pieces of secrets. A form that is shorter than one is always among them. */
-function sharedPieces(text: string, forms: readonly Form[]): Set<string> {
+function sharedPieces(text: string, forms: readonly Form[]) {
   const isMarked = new Uint8Array(2 ** MARK_BITS);
   const pieces = new Set<string>();
   for (let at = 0; at < text.length; at++) {
@@ -93,7 +93,7 @@ function markAt(text: string, at: number) {
 /** The forms of each secret, for as long as somebody has the set of the secrets. */
 const known = new WeakMap<Secrets, Map<string, Form[]>>();
 
-function formsIn(secrets: Secrets): Form[] {
+function formsIn(secrets: Secrets) {
   const before = known.get(secrets);
   const forms = new Map<string, Form[]>();
   for (const secret of secrets) forms.set(secret, before?.get(secret) ?? formsOf(secret));
@@ -122,7 +122,7 @@ function formsOf(secret: string): Form[] {
 }
 
 /** Base64 of a text that stands at each place of a group of three, such as behind a client's id. */
-function base64Of(text: string): string[] {
+function base64Of(text: string) {
   return [0, 1, 2].map((before) => {
     const encoded = toBase64(new TextEncoder().encode("_".repeat(before) + text));
     // Its ends hold bits of what stands around the secret.

@@ -221,7 +221,7 @@ function passphraseKey(read: () => string): KeySource {
 function storedKey(backend: OidcCredentialsBackend): KeySource {
   const keys = new Map<string, SealingKey>();
   const current = new Once<SealingKey>();
-  const read = async (id: unknown): Promise<SealingKey | undefined> => {
+  const read = async (id: unknown) => {
     // The id is from an entry, which may have been tampered with.
     if (typeof id !== "string" || !/^[0-9a-f]{16}$/.test(id)) return undefined;
     const known = keys.get(id);
@@ -234,7 +234,7 @@ function storedKey(backend: OidcCredentialsBackend): KeySource {
     keys.set(id, key);
     return key;
   };
-  const readOrMake = async (): Promise<SealingKey> => {
+  const readOrMake = async () => {
     const present = await read(entryFrom(backend, await backend.get(CURRENT))?.key_id);
     if (present !== undefined) return present;
     const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
@@ -257,12 +257,12 @@ function row(fields: Record<string, string>): OidcCredentials {
   return { issuer: CURRENT, client_id: CURRENT, access_token: "", ...fields };
 }
 
-function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
+function readKeyVariable(name: string) {
   const text = needEnv(name, "read the encryption key", SAME_OR_NEW);
   return keyIn(text, `the variable ${name}`, "env_invalid");
 }
 
-function readKeyFile(path: string): Uint8Array<ArrayBuffer> {
+function readKeyFile(path: string) {
   const text = readPrivateFile(path, {
     what: "a key",
     forbiddenMode: 0o027, // a platform may give the file to a group
@@ -287,7 +287,7 @@ function keyIn(text: string, place: string, code: CredentialsBackendErrorCode) {
 }
 
 /** The bytes of a text in hex, base64 or base64url. Its length tells the form. */
-function bytesIn(text: string): Uint8Array<ArrayBuffer> | undefined {
+function bytesIn(text: string) {
   if (/^[0-9a-f]{64}$/i.test(text)) {
     return Uint8Array.from(text.match(/../g)!, (byte) => parseInt(byte, 16));
   }

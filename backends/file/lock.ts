@@ -105,7 +105,7 @@ interface HeldLock {
 const held = new Map<string, HeldLock>();
 
 /** `undefined` where another process has the lock, or this one has it for the same key. */
-function tryHold(path: string, key: string): HeldLock | undefined {
+function tryHold(path: string, key: string) {
   const own = held.get(path);
   if (own !== undefined && isStillAt(own.info, path)) {
     if (own.keys.has(key)) return undefined;
@@ -124,7 +124,7 @@ function tryHold(path: string, key: string): HeldLock | undefined {
  * Judges an open lock file, and locks it. Closes it, and gives `undefined`, where another process has it, or
  * has put another file in its place: then that one counts.
  */
-function tryLock(file: Deno.FsFile, path: string): Deno.FileInfo | undefined {
+function tryLock(file: Deno.FsFile, path: string) {
   let isHeld = false;
   try {
     const info = file.statSync();
@@ -150,7 +150,7 @@ function release(lock: HeldLock, path: string, key: string) {
  * Opens the lock file, or makes it. Nothing is written into it, and nothing is made behind a link that
  * somebody plants. `undefined` where it came or went between the look and the opening.
  */
-function openLockFile(path: string): Deno.FsFile | undefined {
+function openLockFile(path: string) {
   try {
     const found = lookIfPresent(path);
     if (found !== undefined) refuse(ACTION, path, faultOfKind(found));
@@ -200,7 +200,7 @@ export function folderLocks(
     /** The beginning of the paths of this store's lock files, and of other files beside them. */
     base,
     needs: folderNeeds(folder, lockFolder === undefined),
-    run: <T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> =>
+    run: <T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>) =>
       withKeyLock(base, key, fn, { ...options, timeoutMs: lockTimeoutMs }),
   };
 }

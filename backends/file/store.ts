@@ -162,7 +162,7 @@ export class FileStore {
     });
   }
 
-  async #prove(path: string, key: string): Promise<WriteProof> {
+  async #prove(path: string, key: string) {
     try {
       const { document, info } = readDocument(path);
       assertWritable(document, path);
@@ -198,7 +198,7 @@ export class FileStore {
   }
 
   /** Runs a write of the file while no other program of this module writes it. */
-  async #locked<T>(path: string, write: () => T): Promise<T> {
+  async #locked<T>(path: string, write: () => T) {
     return await whileLocked(`${path}.lock`, write, { timeoutMs: this.#options.lockTimeoutMs });
   }
 

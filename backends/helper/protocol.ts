@@ -52,7 +52,7 @@ function invalid(reason: string, remedy: string) {
 async function keyBehind(
   address: string,
   backend: OidcCredentialsBackend,
-): Promise<string | undefined> {
+) {
   const key = keyOf(address);
   if (key !== undefined) return key;
   for (const listed of await keysOf(backend)) {

@@ -182,13 +182,13 @@ export function nativeKeychainClient(
   timeoutMs: number,
   isLinux: boolean = Deno.build.os === "linux",
 ): KeychainClient {
-  const limited = <T>(action: string, run: () => Promise<T>): Promise<T> =>
+  const limited = <T>(action: string, run: () => Promise<T>) =>
     withinLimits(`${action} credentials in`, service, timeoutMs, run);
   const call = async <T>(
     action: string,
     account: string,
     run: (entry: keyring.AsyncEntry) => Promise<T>,
-  ): Promise<T> => {
+  ) => {
     // A connection is made without yielding, so not before it is known that somebody answers.
     if (isLinux) await limited(action, () => library.findCredentialsAsync(`${service} (none)`));
     const connect = () => new library.AsyncEntry(service, account, OPTIONS);
@@ -218,7 +218,7 @@ async function withinLimits<T>(
   service: string,
   timeoutMs: number,
   run: () => Promise<T>,
-): Promise<T> {
+) {
   let removed: unknown;
   const limits = { tries: 5, over: () => keychainError(action, service, removed) };
   const attempt = async () => {
@@ -263,7 +263,7 @@ export function describeKeychain(service: string): string {
 }
 
 /** The words of the native libraries, which hold no stored value. Another error is shown by its name. */
-function nativeText(error: unknown): string | undefined {
+function nativeText(error: unknown) {
   if (!(error instanceof Error)) return undefined;
   const [text] = /^(Platform failure|Couldn't access platform storage|Value of|zbus|Secret)[^\n]*/
     .exec(error.message) ?? [];

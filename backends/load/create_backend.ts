@@ -179,7 +179,7 @@ async function createBackend(
   spec: BackendSpec,
   options: Options,
   origin: SettingOrigin,
-): Promise<OidcCredentialsBackend> {
+) {
   if ("specifier" in spec) return await importBackend(spec, options, origin);
   const made = await withBackends(options, "", origin);
   const Backend = await BUILT_IN_BACKENDS[spec.name]!();
@@ -219,7 +219,7 @@ async function createNested(
   value: unknown,
   place: string,
   origin: SettingOrigin,
-): Promise<OidcCredentialsBackend> {
+) {
   const { name, options = {}, ...rest } = isObject(value) ? value : { name: value };
   const source = origin.options;
   if (typeof name !== "string" || !isObject(options) || Object.keys(rest).length > 0) {
@@ -236,7 +236,7 @@ async function importBackend(
   { specifier, exportName }: ModuleSpec,
   options: Options,
   origin: SettingOrigin,
-): Promise<OidcCredentialsBackend> {
+) {
   const source = `${showSpec(specifier)} (${origin.name})`;
   const subject = `${exportName} from ${source}`;
   const module = await importModule(specifier, source, options);

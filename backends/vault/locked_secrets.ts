@@ -284,7 +284,7 @@ export class LockedSecrets {
     return false;
   }
 
-  async #prove(name: string, held: Held, use: SecretUse): Promise<Row> {
+  async #prove(name: string, held: Held, use: SecretUse) {
     if (this.#isProven(name)) return held.row;
     return await this.#repeat(use, async () => {
       const isKnown = await this.#rewrite(name, held, {}, use) || held.isLost;
@@ -309,7 +309,7 @@ export class LockedSecrets {
   }
 
   /** The newest that this process knows: a node that is behind does not know its last write. */
-  async #look(name: string, key: string, use: SecretUse): Promise<Row> {
+  async #look(name: string, key: string, use: SecretUse) {
     const { engine, timer } = this.#options;
     const read = await engine.read(name, key, use);
     const own = this.#own.get(name);

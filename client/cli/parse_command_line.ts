@@ -48,7 +48,7 @@ function flagsFor(command: Command | undefined): readonly FlagName[] {
 }
 
 /** The flag that stands there with its dashes. */
-function flagNamed(raw: string, command: Command | undefined): FlagName {
+function flagNamed(raw: string, command: Command | undefined) {
   const text = raw.replace(/^-+/, "");
   const found = NAMES.find((name) => name === text || FLAGS[name].short === text);
   if (found !== undefined) return found;

@@ -116,7 +116,7 @@ function inShell(error: Error, flags: FlagValues) {
 function signInCall(
   { code, signIn, demand }: Partial<ApiError>,
   flags: FlagValues,
-): string | undefined {
+) {
   const own = valueFlags(flags, [...IDENTITY_FLAGS, "scope", ...STORE_FLAGS]);
   if (demand) return `login${own}${demandFlags(demand)}`;
   if (code !== "login_required") return undefined;

@@ -24,7 +24,7 @@ import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.
 import { apiHostMissing } from "../options/resolve_options.ts";
 import type { Settings } from "../options/settings_path.ts";
 import { permissionCheck } from "../permissions/permission_check.ts";
-import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
+import { envNeeds, optionNeeds, read, selectionNeeds } from "../permissions/start_needs.ts";
 import { canReadTerminal } from "../prompt/terminal.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -120,10 +120,10 @@ const FILE_FLAGS = ["config", "backend-options", "from-options", "to-options"] a
 
 /** The needs of the files that flags name, beside those of `createSession`. */
 export function fileNeeds(flags: FlagValues): PermissionNeed[] {
-  const files = FILE_FLAGS.flatMap((flag): PermissionNeed[] => {
+  const files = FILE_FLAGS.flatMap((flag) => {
     const path = flags.text(flag);
     const reason = `to read the file of --${flag}`;
-    return path === undefined ? [] : [{ name: "read", path, reason, need: "always" }];
+    return path === undefined ? [] : [read(path, reason, "always")];
   });
   return [...files, { name: "sys", kind: "uid", reason: "to compare the owner", need: "optional" }];
 }

@@ -7,6 +7,9 @@ export const DEFAULT_SCOPE = "openid profile email offline_access";
 const ENTRA =
   /^https:\/\/login\.(microsoftonline\.(com|us)|partner\.microsoftonline\.cn)(:443)?(\/|$)/i;
 
+/** The tokens of an entry that can be the bearer. */
+export type TokenKind = "access_token" | "id_token";
+
 /** Whether a flow asks no person, so that a new token needs no stored one. */
 export function asksNobody(
   flow: string | undefined,
@@ -16,10 +19,10 @@ export function asksNobody(
 
 /** The token that is the bearer for an issuer. */
 export function bearerKind(
-  bearer: "auto" | "access_token" | "id_token",
+  bearer: "auto" | TokenKind,
   issuer: string,
   flow?: string,
-): "access_token" | "id_token" {
+): TokenKind {
   if (bearer !== "auto") return bearer;
   return !asksNobody(flow) && isEntraIssuer(issuer) ? "id_token" : "access_token";
 }
@@ -73,7 +76,7 @@ export interface AnswerTime {
 /** The bearer of an entry; `undefined` without a token that a request can carry. */
 export function bearerOf(
   entry: OidcCredentials,
-  kind: "access_token" | "id_token",
+  kind: TokenKind,
 ): Bearer | undefined {
   const token = entry[kind];
   if (typeof token !== "string" || !isSendable(token)) return undefined;

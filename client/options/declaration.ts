@@ -299,7 +299,7 @@ type NamesWith<Fields> = {
   [K in OptionName]: typeof OPTIONS[K] extends Fields ? K : never;
 }[OptionName];
 
-function namesWith<const F extends Partial<OptionRow>>(fields: F): NamesWith<F>[] {
+function namesWith<const F extends Partial<OptionRow>>(fields: F) {
   const [[field, value]] = Object.entries(fields) as [[keyof OptionRow, unknown]];
   const names = OPTION_NAMES.filter((name) => optionRow(name)[field] === value);
   return names as NamesWith<F>[];

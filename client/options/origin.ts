@@ -123,7 +123,7 @@ export class Origin {
     return options as T;
   }
 
-  #findName(name: OptionName): Found | undefined {
+  #findName(name: OptionName) {
     const found = this.#names.get(name);
     if (found !== undefined || name !== "issuer") return found;
     // For a client of one's own at the issuer that is there, where no place names the client.
@@ -167,7 +167,7 @@ export class Origin {
   }
 
   /** Why a place may not give an option; nothing where it may. */
-  #reasonAgainst(name: OptionName, place: Place): string | undefined {
+  #reasonAgainst(name: OptionName, place: Place) {
     const { group, part } = optionRow(name);
     const [kind, other] = this.#kinds;
     if (kind === SIGN_IN && group === "api_key" && !other) return "a sign-in is in force";
@@ -184,7 +184,7 @@ export class Origin {
 }
 
 /** The kinds that a place names. Half a key is none beside a sign-in of the variables. */
-function kindsIn(place: Place): Kind[] {
+function kindsIn(place: Place) {
   const isThere = (name: OptionName) => place.find(name) !== undefined;
   const kinds: Kind[] = [];
   if (SIGN_IN.some(isThere)) kinds.push(SIGN_IN);
@@ -196,7 +196,7 @@ function kindsIn(place: Place): Kind[] {
 }
 
 /** Whether two values name the same, as keys are normalised; `undefined` where one is missing. */
-function isSameName(name: OptionName, one?: Found, other?: Found): boolean | undefined {
+function isSameName(name: OptionName, one?: Found, other?: Found) {
   if (one === undefined || other === undefined) return undefined;
   const normalize = name === "issuer" ? normalizeIssuer : normalizeClientId;
   return normalize(`${one.value}`) === normalize(`${other.value}`);

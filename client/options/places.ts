@@ -98,7 +98,7 @@ function denied(path: string, what: string, flag: string) {
 }
 
 /** The profile of the settings that a call or `VM_OIDC_PROFILE` names. Without settings it is a label. */
-function profileIn(settings: Settings, given: Given, action: string): string | undefined {
+function profileIn(settings: Settings, given: Given, action: string) {
   const name = profileName(given);
   const { path, denial, profiles } = settings;
   if (name === "" || profiles.has(name)) return name || undefined;

@@ -130,7 +130,7 @@ function localHost(identity: Identity, action: string, places?: CallOrigin) {
   return LOCAL_API_HOST;
 }
 
-function passedHost(places?: CallOrigin): string | undefined {
+function passedHost(places?: CallOrigin) {
   return passedReason("apiUrl", places) ?? passedReason("apiHost", places);
 }
 
@@ -169,7 +169,7 @@ function checkProof(identity: Identity, places?: CallOrigin) {
 }
 
 /** Why no person may be asked, in words; nothing where one may be. */
-function silencerIn(options: InitOptions, places?: CallOrigin): string | undefined {
+function silencerIn(options: InitOptions, places?: CallOrigin) {
   const { interactive = !isUnattended(options) } = options;
   if (interactive) return undefined;
   const found = places?.origin.find("interactive");

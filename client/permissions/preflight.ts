@@ -82,7 +82,7 @@ export function isUsed(need: PermissionNeed, unknown = false): boolean {
 }
 
 /** Permissions with their purposes: "env A, B (to …), net c:443 (to …)". */
-function namesOf(needs: readonly PermissionNeed[]): string {
+function namesOf(needs: readonly PermissionNeed[]) {
   const groups = Map.groupBy(needs, ({ name, reason }) => `${name} (${reason})`);
   return [...groups.values()].map((group) => {
     const scopes = group.map((need) => checkDescriptor(need, "this module").scope ?? "(all)");

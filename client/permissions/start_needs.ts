@@ -62,7 +62,7 @@ export function startNeeds(
 }
 
 /** Those of the settings file, which Deno alone reads. A start does without it, unless it names a profile. */
-function settingsNeeds(options: InitOptions, { folder }: Settings): PermissionNeed[] {
+function settingsNeeds(options: InitOptions, { folder }: Settings) {
   if (!isDeno) return [];
   const reason = "to read the settings file";
   const path = settingsPath();
@@ -78,7 +78,7 @@ export function net(url: string, reason: string, need: PermissionNeed["need"]): 
   return { name: "net", host: netHost(new URL(url)), reason, need };
 }
 
-function read(path: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
+export function read(path: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
   return { name: "read", path, reason, need };
 }
 
@@ -154,12 +154,12 @@ function needOfName(name: OptionName, options: InitOptions, call: Call): Need {
   return (["always", "optional"] as const).find((need) => needs.includes(need));
 }
 
-function isGiven(name: OptionName, options: InitOptions): boolean {
+function isGiven(name: OptionName, options: InitOptions) {
   return alternativesOf(name).some((one) => options[one] !== undefined);
 }
 
 /** The flow, as far as options and readable variables tell. */
-function flowOf({ flow }: SessionOptions): unknown {
+function flowOf({ flow }: SessionOptions) {
   const text = readEnvIfGranted(OPTIONS.flow.variable);
   return flow ?? (text && parseVariable("flow", text, "sign in"));
 }

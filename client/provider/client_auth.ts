@@ -239,7 +239,7 @@ async function byKey(
 }
 
 /** The bytes of a private key in PEM. */
-function decodePem(text: string): Uint8Array<ArrayBuffer> | undefined {
+function decodePem(text: string) {
   const [, body] =
     /-----BEGIN PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----END PRIVATE KEY-----/.exec(text) ?? [];
   try {

@@ -14,7 +14,7 @@ export function refusalKind(error: unknown): RefusalKind | undefined {
 }
 
 /** The refusal that an answer was normalized to: see `providerFetch`. */
-function refusalIn(error: unknown): Refusal | undefined {
+function refusalIn(error: unknown) {
   if (!(error instanceof oauth.ResponseBodyError)) return undefined;
   return (error.cause as { refusal?: Refusal }).refusal;
 }

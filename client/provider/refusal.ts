@@ -199,7 +199,7 @@ function kindOfSilence({ at, status, text, hasProof }: RefusalAnswer): RefusalKi
   return "refused";
 }
 
-function kindOfCode(code: string): RefusalKind | undefined {
+function kindOfCode(code: string) {
   const name = code.replace("-", "_"); // Salesforce
   if (Object.hasOwn(BY_CODE, name)) return BY_CODE[name];
   return undefined;

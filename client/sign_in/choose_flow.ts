@@ -57,7 +57,7 @@ function withoutBrowser(error: ValidMindAuthError, obstacle: string) {
 }
 
 /** A flow that goes on with fewer scopes where the provider refuses the default ones. Nobody has named those. */
-function withFewerScopes(flow: Flow): Flow {
+function withFewerScopes(flow: Flow) {
   const signIn: Flow = async (provider, context) => {
     try {
       return await flow(provider, context);

@@ -127,7 +127,7 @@ class Dialog implements Disposable {
   }
 
   /** Adds the way for an address that another machine's browser ends on. */
-  #withWay(answer: PageAnswer): PageAnswer {
+  #withWay(answer: PageAnswer) {
     const { ask } = this.#options;
     if (ask[ON_LINK] !== undefined) return { ...answer, handIn: NEXT_CELL };
     if (notebook() !== undefined) {

@@ -44,7 +44,7 @@ export async function openBrowser(page: string): Promise<string | undefined> {
 }
 
 /** Variables with their values, as far as Deno lets them be read without a question. */
-function readable(variables: readonly string[]): Record<string, string> {
+function readable(variables: readonly string[]) {
   const found: Record<string, string> = {};
   for (const name of variables) {
     const value = readEnvIfGranted(name);

@@ -179,7 +179,7 @@ export class SignedInSession implements Session {
     return `Session ${inspect(sessionSummary(this, this.#status()), options)}`;
   }
 
-  #tokensFor(action: string): TokenSource {
+  #tokensFor(action: string) {
     this.#assertOpen();
     const { tokens } = this.#options;
     if (tokens !== undefined) return tokens;

@@ -7,7 +7,12 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { chooseBackend, getDefaultBackend } from "../../backends/resolve_credentials_backend.ts";
-import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
+import {
+  credentialKey,
+  keyOfIdentity,
+  normalizeClientId,
+  normalizeIssuer,
+} from "../credential_key.ts";
 import { codeOf, invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import {
@@ -84,11 +89,9 @@ async function clearNamed(
     needs.push(...ofProvider.map(asAlways));
   }
   assertPermitted(options, backend, needs);
-  const { issuer, clientId, audience } = identity;
+  const { issuer, clientId } = identity;
   // Tokens that are bound to a key have an entry of their own, which is cleared too.
-  const keys = [false, true].map((dpop) =>
-    credentialKey(issuer, clientId, audience, { ...identity, dpop })
-  );
+  const keys = [false, true].map((dpop) => keyOfIdentity({ ...identity, dpop }));
   // An entry of this key is of this client, also where it does not say so.
   const named = { issuer, client_id: clientId };
   return await clearEach(backend, keys, () => providerOf(named, identity, options), revoke);
@@ -162,7 +165,7 @@ async function clearEach(
 function chooseIdentity(
   options: ClearOidcCredentialsOptions,
   places: CallOrigin | undefined,
-): OidcIdentity | undefined {
+) {
   const { issuer, clientId, audience, profile, flow } = options;
   if (places === undefined) {
     const session = peekActiveSession()!.givenIdentity();
@@ -185,7 +188,7 @@ function chooseIdentity(
 async function storeOf(
   { credentialsBackend = peekActiveSession()?.backend }: ClearOidcCredentialsOptions,
   places: CallOrigin | undefined,
-): Promise<OidcCredentialsBackend> {
+) {
   const named = places && backendOf(places);
   if (named === undefined) preflight(ACTION, choiceNeeds({ credentialsBackend }));
   return await chooseBackend(credentialsBackend, named);

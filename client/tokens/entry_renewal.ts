@@ -163,7 +163,7 @@ export class EntryRenewal extends EntryUse {
     entry: OidcCredentials,
     cause: ValidMindAuthError,
     claims?: string,
-  ): Promise<undefined> {
+  ) {
     const { store } = this;
     const { asksPerson, ...consequence } = CONSEQUENCES[cause.kind ?? "refused"];
     // The API chose the claims: their refusal says nothing of the grant.
@@ -190,7 +190,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** Leaves new tokens to a sign-in that is stored by then. A sign-out wins, too, and ends them. */
-  async #afterOthersChange(tokens: TokenSet): Promise<undefined> {
+  async #afterOthersChange(tokens: TokenSet) {
     const { isAlone, store } = this;
     if (isAlone || await store.loadLocked() !== undefined) return undefined;
     // Nobody else has these tokens to end them.

@@ -1,11 +1,15 @@
 import { given } from "../../backends/common/json.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type AnswerTime, LAST_TIME, readClaims, type TokenSet } from "../entry/bearer.ts";
+import {
+  type AnswerTime,
+  LAST_TIME,
+  readClaims,
+  type TokenKind,
+  type TokenSet,
+} from "../entry/bearer.ts";
 import { SKEW_SECONDS } from "../is_expired.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { TokenSourceOptions } from "./session_tokens.ts";
-
-type TokenKind = "access_token" | "id_token";
 
 /** Lifetime of a token where the provider states none, in seconds: as in the Python library. */
 const DEFAULT_SECONDS = 3600;
@@ -64,7 +68,7 @@ function endOfBearer(tokens: TokenSet, kind: TokenKind, issuedAt: number) {
 }
 
 /** A lifetime in seconds where it shortens the skew, for the same reason. */
-function shortLifetime(ms: number): number | undefined {
+function shortLifetime(ms: number) {
   if (ms > 0 && ms < SKEW_SECONDS * 10_000) return ms / 1000;
   return undefined;
 }

@@ -8,7 +8,7 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, freshUntil, readClaims } from "../entry/bearer.ts";
+import { type Bearer, bearerOf, freshUntil, readClaims, type TokenKind } from "../entry/bearer.ts";
 import { isEntryOfKey } from "../credential_key.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
@@ -24,7 +24,7 @@ export interface TokenSourceOptions {
   /** Whether the command line finds the store as well. */
   isFound: boolean;
   /** The token that goes on requests. */
-  bearer: "access_token" | "id_token";
+  bearer: TokenKind;
   runtime: Runtime;
   /** How a person is asked; absent where nobody is to be asked. */
   ask: AskOptions | undefined;

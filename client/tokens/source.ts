@@ -96,7 +96,7 @@ export class TokenSource {
   }
 
   /** The bearer that no other one follows, until its end. */
-  #lastBearer(rejected: string | undefined): Bearer {
+  #lastBearer(rejected: string | undefined) {
     const { alive } = this.held;
     if (rejected === undefined && alive !== undefined) return alive;
     throw new ValidMindAuthError("permission_required", {

@@ -1,6 +1,7 @@
 import { hideQueries } from "../../../backends/common/foreign_error.ts";
 import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
+import { read } from "../../permissions/start_needs.ts";
 import { CliError, type CommandCall, usageError } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
 import { print, write } from "../output.ts";
@@ -87,7 +88,7 @@ async function typedValue(text: string, action: string): Promise<unknown> {
 async function readInput(path: string, action: string) {
   const reason = "to read the request's body";
   const isInput = path === "-";
-  if (!isInput) preflight(action, [{ name: "read", path, reason, need: "always" }]);
+  if (!isInput) preflight(action, [read(path, reason, "always")]);
   try {
     return isInput ? await new Response(Deno.stdin.readable).bytes() : await Deno.readFile(path);
   } catch {

@@ -346,7 +346,7 @@ function checkValues({ backend, ...values }: Readonly<Record<string, unknown>>) 
 }
 
 /** The setting that a person names as the file or as a flag does. */
-function settingName(word: string): SettingName {
+function settingName(word: string) {
   const found = optionNamed(word);
   if (found !== undefined && SETTINGS.includes(found)) return found;
   throw unknownWord(word, "a setting", SETTINGS);

@@ -2,13 +2,12 @@ import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { VERSION } from "../../../backends/common/runtime.ts";
 import { wrapBackend } from "../../../backends/common/wrap_backend.ts";
 import { createSession, prepareCall, type PreparedCall } from "../../create_session.ts";
-import { credentialKey } from "../../credential_key.ts";
+import { keyOfIdentity } from "../../credential_key.ts";
 import { asksNobody } from "../../entry/bearer.ts";
 import type { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { reachEndpoint } from "../../provider/fetch.ts";
 import { openProvider } from "../../provider/oidc_provider.ts";
-import type { Session } from "../../session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import { type Answer, Findings } from "../doctor/findings.ts";
@@ -71,7 +70,7 @@ async function examineSignIn(
   flags: FlagValues,
   call: PreparedCall,
   target: SignInTarget,
-): Promise<boolean | undefined> {
+) {
   await findings.examine("store", () => checkStore(target));
   const provider = await openProvider(target.identity, call.resolved.runtime);
   await examineProvider(findings, call, provider);
@@ -121,8 +120,7 @@ async function checkStore(target: SignInTarget) {
 }
 
 function storeOf({ backend, identity }: SignInTarget) {
-  const { issuer, clientId, audience } = identity;
-  return new CredentialStore(backend, credentialKey(issuer, clientId, audience, identity));
+  return new CredentialStore(backend, keyOfIdentity(identity));
 }
 
 /** The state of the stored sign-in. */
@@ -182,7 +180,7 @@ async function checkApi(
 }
 
 /** A session with the stored token, which it cannot refresh. Nothing of it is stored. */
-async function openCopy(flags: FlagValues, target: SignInTarget | undefined): Promise<Session> {
+async function openCopy(flags: FlagValues, target: SignInTarget | undefined) {
   const options = sessionOptions(flags);
   if (target === undefined) return await createSession(options);
   const store = storeOf(target);

@@ -2,7 +2,7 @@ import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { INNER, type Marked } from "../../../backends/common/marks.ts";
 import type { EncryptedCredentialsBackend, KeyCounts } from "../../../backends/encrypted.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
-import { credentialKey } from "../../credential_key.ts";
+import { keyOfIdentity } from "../../credential_key.ts";
 import {
   asksNobody,
   type Bearer,
@@ -68,8 +68,7 @@ type Report = Partial<StatusReport> & { error?: { message: string } };
 export async function readStatus(target: SignInTarget | undefined): Promise<StatusReport> {
   if (target === undefined) return { signedIn: true, state: "api_key" };
   const { backend, identity } = target;
-  const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const entry = await new StoredCredential(backend, key).read();
+  const entry = await new StoredCredential(backend, keyOfIdentity(identity)).read();
   return {
     ...describeEntry(entry, identity),
     backend: backendStatus(backend),
@@ -78,7 +77,7 @@ export async function readStatus(target: SignInTarget | undefined): Promise<Stat
 }
 
 /** Counts the entries of each key, where a store that encrypts lists them, and nothing prevents it. */
-async function keyUseIn(backend: Marked): Promise<KeyCounts | undefined> {
+async function keyUseIn(backend: Marked) {
   const isEncrypted = (store: Marked) => "keyUse" in store && store.list !== undefined;
   const store = [backend, ...backend[INNER] ?? []].find(isEncrypted);
   return await (store as EncryptedCredentialsBackend | undefined)?.keyUse().catch(() => undefined);
@@ -129,7 +128,7 @@ export function statusText(report: StatusReport, target: SignInTarget | undefine
   ]);
 }
 
-function keyRows({ keyUse }: StatusReport): string[][] {
+function keyRows({ keyUse }: StatusReport) {
   if (keyUse === undefined) return [];
   const { key, olderKeys, unknown } = keyUse;
   const older = olderKeys.map((count, at) => `, olderKeys[${at}] ${count}`);
