@@ -346,7 +346,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     if (code === 0) return;
     const words = cleanForeign(wordsOf(action, ended), secrets).replace(/\.$/, "");
     const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
-    const said = words === "" ? "nothing" : `"${words}"`;
+    const said = words === "" ? "nothing that can be shown" : `"${words}"`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
     const isTooLarge = action === "store" && /too (long|large|big)/i.test(words);
     const isWrongStream = ended.stderr.trim() === NOT_FOUND;
@@ -356,7 +356,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       `${end}, and said ${said}`,
       isWrongStream
         ? "The program has to say this on standard output, with exit code 1."
-        : "Run the program in a terminal to see what it needs.",
+        : 'Run the program with "list" in a terminal to see what it needs.',
     );
   }
 

@@ -106,8 +106,9 @@ export function testCredentialsBackend(
   needDeno("register the conformance tests", "Run them with deno test.");
   for (const [rule, check, needs] of CONFORMANCE_CHECKS) {
     const isUnprovable = needs !== undefined && !options[needs];
+    const lack = isUnprovable ? ` (needs the option "${needs}")` : "";
     Deno.test({
-      name: `${name}: ${rule}`,
+      name: `${name}: ${rule}${lack}`,
       ignore: options.ignore === true || isUnprovable,
       permissions: (needs === "permissions" ? options.permissions : undefined) ?? "inherit",
       fn: () => run(check, factory, needs === "broken" ? options.broken : undefined, options),

@@ -86,12 +86,14 @@ function isText(value: unknown): value is string {
   return typeof value === "string" && value.trim() !== "";
 }
 
-/** "Did you mean …?" for a name that differs from a known one by few letters, else an empty text. */
+/** "Did you mean …?" for a name that differs from a known one by few letters, or begins it; else an empty text. */
 export function didYouMean(name: string, known: readonly string[]): string {
   const letters = lettersOf(name);
   const offBy = (one: string) => differences(letters, lettersOf(one));
   const [near] = known.toSorted((one, other) => offBy(one) - offBy(other));
-  if (near === undefined || offBy(near) > Math.max(1, letters.length / 4)) return "";
+  if (near === undefined) return "";
+  const isBegun = letters.length > 3 && lettersOf(near).startsWith(letters);
+  if (!isBegun && offBy(near) > Math.max(1, letters.length / 4)) return "";
   return `Did you mean "${near}"?`;
 }
 

@@ -26,7 +26,7 @@ export interface RenewalOptions {
 /** Tokens in whose place others can be had. */
 interface RenewableTokens {
   /** Whether the sign-in is still stored. */
-  isStored(): Promise<boolean>;
+  isStored(signal?: AbortSignal): Promise<boolean>;
   /** Ends the renewals for a while, where the API has refused new tokens as well. */
   keepQuiet(): void;
   /** The way to sign in as the API demands, where `Session.signIn` is none. */
@@ -204,7 +204,7 @@ export class ApiClient {
       const wantsPerson = codeOf(error).code === "login_required";
       // While the sign-in is stored, each start would meet the refusal: only a sign-out ends that. The
       // refusal would hide other errors, such as a sign-out elsewhere or a full disk.
-      if (wantsPerson && (options.demand || await this.#options.tokens?.isStored())) {
+      if (wantsPerson && (options.demand || await this.#options.tokens?.isStored(options.signal))) {
         return undefined;
       }
       await response.body?.cancel();

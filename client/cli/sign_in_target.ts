@@ -220,14 +220,17 @@ export async function settingsOf(flags: FlagValues, action: string) {
     rowOf(name, origin.find(name) ?? origin.passed(name))
   );
   const ofStore = STORE_NAMES.flatMap((name) => rowOf(name, place?.find(name)));
-  const { path, state, denial, profiles } = settings;
+  const { path, state, denial, profiles, only } = settings;
+  const limits = Object.entries(only).map(([rule, value]): SettingRow => {
+    return { name: `only.${rule}`, value, source: "settings file" };
+  });
   return {
     path: path || undefined,
     state,
     profile,
     profiles: [...profiles.keys()],
     denial: denial && messageOf(denial),
-    rows: [...ofOptions, ...ofStore],
+    rows: [...ofOptions, ...ofStore, ...limits],
   };
 }
 

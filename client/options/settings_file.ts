@@ -5,6 +5,7 @@ import {
   lookIfPresent,
   WRITABLE_FOR_OTHERS,
 } from "../../backends/common/judge_path.ts";
+import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isObject } from "../../backends/common/json.ts";
 import { dirname, isAbsolute, join } from "../../backends/common/paths.ts";
 import { isGranted, permissionFlag } from "../../backends/common/permission.ts";
@@ -42,17 +43,22 @@ export function assertInPlace(
   const isUsual = usual !== undefined && join(path) === join(usual);
   if (outside === undefined || isUsual) return undefined;
   const folder = dirname(path);
-  const reason = `it names "${outside}", and it is not at its usual place`;
+  const named = `it names "${outside}"`;
+  let reason = `${named}, and it is not at its usual place`;
   const file = lookIfPresent(path, Deno.statSync); // `config set` may be about to make it
   if (file === undefined || file.uid === 0) {
     if (!isGranted({ name: "read", path: folder })) {
       const flag = permissionFlag("read", folder);
       throw settingsError(path, reason, `To have its folder's owner checked, add ${flag}.`);
     }
-    if (faultOfFolder(path, 0) === undefined) return folder;
+    const fault = faultOfFolder(path, 0);
+    if (fault === undefined) return folder;
+    if (file !== undefined) reason = `${named}, and ${fault.reason}`;
   }
   const place = usual ?? "the usual settings file";
-  const remedy = `Keep that in ${place}, or in a file and a folder of the superuser.`;
+  const remedy =
+    `Keep that in ${place}, or in a file and a folder of the superuser that nobody else ` +
+    "may write.";
   throw settingsError(path, reason, remedy);
 }
 
@@ -170,13 +176,12 @@ function filesFrom(folder: string, store: unknown, value: unknown): unknown {
 }
 
 /**
- * A path from a folder, where it is relative. A variable has its own, and `:memory:` is no file. The store
- * refuses one that only a shell or a browser would understand.
+ * A path from a folder, where it is relative, also by its variables. `:memory:` is no file. The store
+ * refuses one that only a shell or a browser would understand, and a variable that is not there.
  */
 function fromFolder(folder: string, path: string) {
-  return isAbsolute(path) || /^(\$\{|~[/\\]|file:|%|:memory:$)/.test(path)
-    ? path
-    : join(folder, path);
+  const filled = path.replace(/\$\{(\w+)\}/g, (_, name) => readEnvIfGranted(name) ?? "");
+  return isAbsolute(filled) || /^(~[/\\]|file:|%|:memory:$)/.test(path) ? path : join(folder, path);
 }
 
 function settingsError(path: string, reason: string, remedy: string, cause?: unknown) {

@@ -281,7 +281,7 @@ export class TokenRenewal extends EntryRenewal {
 
 /** A second prompt would wait for nobody. */
 const OPEN =
-  "A sign-in of an earlier call waits: finish that one, or interrupt this one and start again.";
+  "A sign-in of an earlier call waits: approve it at its link. To use finish(), or to start again, interrupt this one.";
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */
 function isFault(error: unknown) {

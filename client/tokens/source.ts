@@ -107,8 +107,8 @@ export class TokenSource {
   }
 
   /** Whether the sign-in is still stored, and not that of another person. */
-  async isStored(): Promise<boolean> {
-    const entry = await this.#options.stored.read();
+  async isStored(signal?: AbortSignal): Promise<boolean> {
+    const entry = await untilAborted(this.#options.stored.read(), signal);
     return entry !== undefined && !this.held.isOfAnother(entry);
   }
 

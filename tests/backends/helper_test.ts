@@ -173,6 +173,12 @@ const FAULTS: readonly [name: string, script: string, code: string, words: strin
   ["ends by a signal", "kill -9 $$", AWAY, "SIGKILL"],
   ["prints a token", `echo ${JWT} >&2; exit 3`, AWAY, "code 3, and said nothing"],
   ["explains on standard error", "echo gpg: no key >&2; exit 2", AWAY, 'code 2, and said "gpg"'],
+  [
+    "ends before it answers",
+    "echo >&2 Error: no address; exit 1",
+    AWAY,
+    'Run the program with "list"',
+  ],
 ];
 
 for (const [name, script, code, words] of FAULTS) {

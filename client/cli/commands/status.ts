@@ -19,24 +19,25 @@ import { backendStatus } from "../../signed_in/session.ts";
 import { StoredCredential } from "../../tokens/session_tokens.ts";
 import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import { type FlagValues, SIGN_IN_FLAGS } from "../flags.ts";
-import { columns, printResult } from "../output.ts";
+import { columns, print, printResult } from "../output.ts";
 import { valueFlags } from "../report_error.ts";
 import { findTarget, KEEPING_STORE, type SignInTarget } from "../sign_in_target.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const target = await findTarget(flags, command.action);
   const report = await readStatus(target);
-  printResult(flags, report, `${statusText(report, target)}${wayOn(report, flags)}`);
+  printResult(flags, report, statusText(report, target));
   if (target !== undefined) {
     const { settings, backend, identity } = target;
     assertAllowed(settings, command.action, backend, identity.issuer);
   }
-  if (!report.signedIn) return EXIT.signInNeeded;
+  if (report.signedIn) return;
+  if (!flags.has("json")) print(wayOn(report, flags));
+  return EXIT.signInNeeded;
 }
 
-/** The way to a sign-in, where there is none. */
-function wayOn({ signedIn, backend }: StatusReport, flags: FlagValues) {
-  if (signedIn) return "";
+/** The way to a sign-in. */
+function wayOn({ backend }: StatusReport, flags: FlagValues) {
   if (backend?.persistent === false) return `\nThis store keeps no tokens. ${KEEPING_STORE}\n`;
   return `\nTo sign in: ${PROGRAM} login${valueFlags(flags, SIGN_IN_FLAGS)}\n`;
 }
@@ -131,8 +132,8 @@ export function statusText(report: StatusReport, target: SignInTarget | undefine
 function keyRows({ keyUse }: StatusReport): string[][] {
   if (keyUse === undefined) return [];
   const { key, olderKeys, unknown } = keyUse;
-  const older = olderKeys.map((count, at) => `, olderKeys[${at}] ${count}`);
-  return [["Entries by", `key ${key}${older.join("")}, no key ${unknown}`]];
+  const older = olderKeys.map((count, at) => `, olderKeys[${at}]: ${count}`);
+  return [["Entries by", `key: ${key}${older.join("")}, no key: ${unknown}`]];
 }
 
 /** A sign-in for a person. */

@@ -106,12 +106,12 @@ Deno.test("names that other releases look for stay as they are", async () => {
   assertEquals([shortHash("a"), await probeKey("a")], ["e40c292c", "probe|ca978112ca1bbdca"]);
 });
 
-Deno.test("didYouMean: a quarter of the letters may differ, or one", () => {
+Deno.test("didYouMean: a quarter of the letters may differ, or one, or the end may be missing", () => {
   const known = ["lockTimeoutMs", "for"];
-  for (const near of ["lokTimeotMs", "locktimeout_ms", "fo"]) {
+  for (const near of ["lokTimeotMs", "locktimeout_ms", "fo", "lock-timeout"]) {
     assert(didYouMean(near, known) !== "", near);
   }
-  for (const far of ["lokTimeotM", "lokTieoutM", "f"]) {
+  for (const far of ["lokTimeotM", "lokTieoutM", "f", ""]) {
     assertEquals(didYouMean(far, known), "", far);
   }
 });

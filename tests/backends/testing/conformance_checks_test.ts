@@ -282,6 +282,10 @@ Deno.test("the conformance suite removes its entries, and leaves those of others
   }
   for (const { fn, ignore } of tests) if (!ignore) await fn(undefined as never);
   assertEquals(tests.length, CONFORMANCE_CHECKS.length);
+  const lacks = tests.filter(({ ignore }) => ignore).map(({ name }) =>
+    /needs the.*/.exec(name)?.[0]
+  );
+  assert(lacks.includes('needs the option "permissions")'), `${lacks}`);
   assertEquals(await Array.fromAsync(store.list()), ["another"]);
 });
 

@@ -184,3 +184,18 @@ test("401: without a refresh token the refused one is not handed out again", asy
   assertEquals([error.status, world.api.requests.length], [401, 1]);
   await rejectsWith("login_required", () => renew(session));
 });
+
+test("401: the caller's signal ends the look whether the sign-in is stored", async (world) => {
+  const backend = new SpyBackend();
+  const session = await world.signIn({ credentialsBackend: backend });
+  world.api.reject(3);
+  await assertRejects(() => session.get("thing"), ApiError); // from now no 401 leads to a refresh
+  const stop = new AbortController();
+  backend.calls.length = 0;
+  backend.before = (method) => {
+    if (method !== "get" || backend.calls.length === 1) return; // of a newer token
+    stop.abort(new Error("enough"));
+    return new Promise(() => {});
+  };
+  await assertRejects(() => session.get("thing", {}, { signal: stop.signal }), Error, "enough");
+});

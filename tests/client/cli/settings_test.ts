@@ -26,6 +26,14 @@ posixTest("a relative path is taken from the folder of the file", () => {
   assertEquals(beside.clientKeyFile, "keys/app.pem");
   const absolute = { clientAssertionFile: "/run/token" };
   assertEquals(parseSettings(PATH, JSON.stringify(absolute)).common, absolute);
+  using _ = new OwnEnv({ HOME: "/home/ada", USER: "ada" });
+  for (
+    const path of ["${HOME}/a.json", ":memory:", "${USER}.json", "${USER}/a.json", "${NO}.json"]
+  ) {
+    const document = JSON.stringify({ backend: "kv", backendOptions: { path } });
+    const own = /HOME|memory/.test(path) ? path : join(dirname(PATH), path);
+    assertEquals(parseSettings(PATH, document).common.backendOptions, { path: own });
+  }
 });
 
 const SECRET = "s3cr3t-of-somebody";
@@ -214,6 +222,11 @@ posixTest("outside its usual place a file names no secret file and no store", as
   assertEquals(readSettingsFile(path).common, { ...A, apiHost: C });
   owner = 0; // such as of a hub
   for (const document of TRUSTED) readSettingsFile(write(document, 0o600, path));
+  Deno.chmodSync(dirname(path), 0o775);
+  for (const document of TRUSTED) {
+    const read = () => Promise.try(readSettingsFile, write(document, 0o600, path));
+    await rejectsWith("settings_invalid", read, "others can write its folder (mode 775)");
+  }
 });
 
 posixTest("a superuser's file needs its folder, too", async () => {

@@ -61,6 +61,12 @@ configTest("nothing is stored where the administrator's file does not allow it",
   await world.write({ ...client(world), only });
   await world.says("config set scope openid", 0);
   assertEquals(await settingsIn(world), { ...client(world), only, scope: "openid" });
+  await world.says(
+    "config",
+    0,
+    /^only.backends +\["file"\] +settings file$/m,
+    /^only.issuers +\["http/m,
+  );
   await world.says("login", 0);
   await world.write({ path: `${world.home}/x.db` }, "kv.json");
   const kv = {
@@ -75,8 +81,14 @@ configTest("nothing is stored where the administrator's file does not allow it",
   }
   const other = await world.says("login --issuer https://other.example --client-id x --json", 1);
   assertStringIncludes(other.stderr + other.stdout, "refused_by_settings");
-  const { stderr } = await world.says("status --backend memory", 1);
-  assertStringIncludes(stderr, "memory is not among");
+  await world.says(
+    "status --backend memory",
+    1,
+    "Not signed in",
+    "memory is not among",
+    "!To sign in",
+  );
+  await world.says("status --backend kv --backend-options kv.json", 1, "!To sign in");
   await world.says("status", 0);
   await world.says("logout", 0);
 });
@@ -264,6 +276,7 @@ const CHANGE = "Cannot change the settings:";
 
 const REFUSED: [words: string, said: string][] = [
   ["isuer x", 'Did you mean "issuer"?'],
+  ["timeout 5", 'Did you mean "timeoutMs"?'],
   ["clientSecret s3cr3t", "Set VM_OIDC_CLIENT_SECRET instead."],
   ["api-key s3cr3t", "Set VM_API_KEY instead."],
   ["--profile two flow divice", `${CHANGE} option "flow" is not one of auto, device`],
