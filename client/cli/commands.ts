@@ -20,7 +20,7 @@ export const COMMANDS: readonly Command[] = [
       A stored sign-in that is still good is kept, unless --parameter has what an API
       demands: acr_values, max_age, claims or scope. Then the new sign-in has to be the same
       person's, and to meet the demand. To sign in as somebody else, run logout first.
-      VM_OIDC_INTERACTIVE=0 does not count here, since a person runs this command.
+      VM_OIDC_INTERACTIVE=0 and CI do not count here: a person runs this command.
 
       --flow client_credentials asks nobody: the client gets a token for itself. --flow
       token_exchange gets a token for the person of another token.`,
