@@ -42,7 +42,7 @@ const LONGEST = 2000;
 const JWT = /\beyJ[\w-]{6,}(?:\.[\w-]*){0,4}/g;
 
 const FIELD =
-  /((?:access_token|refresh_token|id_token|client_secret|dpop_key)[\\"']{0,4}\s{0,4}[:=]\s{0,4}[\\"'{]{0,4})[^\s"'\\,}]+/gi;
+  /((?:access_token|refresh_token|id_token|client_secret|dpop_key|encryption_key)[\\"']{0,4}\s{0,4}[:=]\s{0,4}[\\"'{]{0,4})[^\s"'\\,}]+/gi;
 
 /** A piece of JSON in a message of V8's. */
 const QUOTED = /(?:\.{3})?".*"(?:\.{3})?(?= is not valid JSON)/gs;
@@ -53,11 +53,14 @@ const QUOTED = /(?:\.{3})?".*"(?:\.{3})?(?= is not valid JSON)/gs;
  */
 const UNKNOWN = /(?=[\w+=~-]*(?:[a-z]\d|\d[a-z]))[\w+=~-]{16,}|[\w+=~-]{40,}/gi;
 
-/** The tokens and the key in an entry, which no message shows. */
+/** The tokens and the keys in an entry, which no message shows. */
 export function secretsOf(entry: OidcCredentials | undefined): string[] {
-  const { access_token, refresh_token, id_token, dpop_key } = entry ?? {};
+  const { access_token, refresh_token, id_token, dpop_key, encryption_key }: Partial<
+    OidcCredentials
+  > = entry ?? {};
   const key = (dpop_key as JsonWebKey | null | undefined)?.d;
-  return [access_token, refresh_token, id_token, key].filter((text) => typeof text === "string");
+  return [access_token, refresh_token, id_token, key, encryption_key]
+    .filter((text) => typeof text === "string");
 }
 
 /**

@@ -43,7 +43,9 @@ export function adviceOnDenial(path: string): string {
 export function faultOfOwner(path: string, info: Deno.FileInfo): Refusal | undefined {
   if (isOwn(path, info)) return undefined;
   const reason = `it belongs to another user (uid ${info.uid})`;
-  if (self() !== -1) return new Refusal(reason, "Use one of your own, or another path.");
+  if (self() !== -1) {
+    return new Refusal(reason, "Use one of your own, another path, or run it as that user.");
+  }
   const advice = `If it is yours, run with --allow-sys=uid, or: chmod 600 ${quoteArgument(path)}`;
   return new Refusal(`${reason}, unless that is you`, advice);
 }

@@ -1,7 +1,7 @@
 import { HOME_VARIABLE, readEnv } from "../common/environment.ts";
 import { isObject } from "../common/json.ts";
 import { faultOfOwner, lookIfPresent } from "../common/judge_path.ts";
-import { basename, dirname, join } from "../common/paths.ts";
+import { basename, dirname, isAbsolute, join } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { type PrivateContent, readPrivateBytes } from "../common/read_private_file.ts";
@@ -34,10 +34,10 @@ import { fileError, IN_CONTAINER, isLinkToNothing, refuse } from "./faults.ts";
  */
 export function credentialsPath(): string {
   const home = readEnv(HOME_VARIABLE, "find the credentials file");
-  if (home === undefined) {
+  if (home === undefined || !isAbsolute(home)) {
     throw new CredentialsBackendError("home_unset", {
       action: "find the credentials file",
-      reason: `${HOME_VARIABLE} is not set`,
+      reason: `${HOME_VARIABLE} is not set to a whole path`,
       remedy: `Set it, or give "path" in the options of the file store. ${IN_CONTAINER}`,
     });
   }

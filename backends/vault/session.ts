@@ -54,8 +54,8 @@ export class VaultSession {
       throw this.#failed(
         `there is no Vault token, it has expired or was revoked, or its policies allow nothing` +
           answer.words,
-        `Get a new one, for example with: vault login. ${GIVE_TOKEN} A Vault Agent at this address ` +
-          "needs a login of its own.",
+        `Get a new one, for example with: vault login. ${this.#wayOfToken()} A Vault Agent at this ` +
+          "address needs a login of its own.",
         request.action,
       );
     }
@@ -169,7 +169,17 @@ export class VaultSession {
     const given = token ?? (tokenFile ? this.#file() : readEnv(VAULT_TOKEN, "log in to Vault"));
     if (given === undefined && this.#client.isLocal) return undefined;
     if (given !== undefined && /^[\x21-\x7e]+$/.test(given)) return given;
-    throw this.#failed("there is no Vault token, or it has a space or a line end", GIVE_TOKEN);
+    const reason = "there is no Vault token, or it has a space or a line end";
+    throw this.#failed(reason, this.#wayOfToken());
+  }
+
+  /** The way to give another token: the place that this login takes it from. */
+  #wayOfToken() {
+    const auth = this.#auth;
+    if (auth.method !== "token") return GIVE_TOKEN;
+    if (auth.token !== undefined) return 'Give it as "token" in the options of the store.';
+    if (auth.tokenFile) return `Write it into ${auth.tokenFile}.`;
+    return GIVE_TOKEN;
   }
 
   #file() {

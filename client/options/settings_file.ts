@@ -43,17 +43,22 @@ export function assertInPlace(
   const isUsual = usual !== undefined && join(path) === join(usual);
   if (outside === undefined || isUsual) return undefined;
   const folder = dirname(path);
-  const reason = `it names "${outside}", and it is not at its usual place`;
+  const named = `it names "${outside}"`;
+  let reason = `${named}, and it is not at its usual place`;
   const file = lookIfPresent(path, Deno.statSync); // `config set` may be about to make it
   if (file === undefined || file.uid === 0) {
     if (!isGranted({ name: "read", path: folder })) {
       const flag = permissionFlag("read", folder);
       throw settingsError(path, reason, `To have its folder's owner checked, add ${flag}.`);
     }
-    if (faultOfFolder(path, 0) === undefined) return folder;
+    const fault = faultOfFolder(path, 0);
+    if (fault === undefined) return folder;
+    if (file !== undefined) reason = `${named}, and ${fault.reason}`;
   }
   const place = usual ?? "the usual settings file";
-  const remedy = `Keep that in ${place}, or in a file and a folder of the superuser.`;
+  const remedy =
+    `Keep that in ${place}, or in a file and a folder of the superuser that nobody else ` +
+    "may write.";
   throw settingsError(path, reason, remedy);
 }
 

@@ -39,7 +39,8 @@ export const USUAL_SETTINGS = "~/.config/validmind-auth/settings.json";
  */
 export function usualSettingsPath(): string | undefined {
   const home = readEnvIfGranted(HOME_VARIABLE);
-  return home && join(home, ...USUAL_SETTINGS.split("/").slice(1));
+  if (home === undefined || !isAbsolute(home)) return undefined; // the working folder may be of another author
+  return join(home, ...USUAL_SETTINGS.split("/").slice(1));
 }
 
 /**
@@ -63,7 +64,7 @@ export function settingsPath(): string | undefined {
 /** Why there is no settings file where somebody may expect one; nothing where the usual one is not there. */
 export function lackOfSettings(): string | undefined {
   const path = settingsPath();
-  if (path === undefined) return `${HOME_VARIABLE} is not set`;
+  if (path === undefined) return `${HOME_VARIABLE} is not set to a whole path`;
   if (path === "") return `${CONFIG_VARIABLE} turns it off`;
   if (path === usualSettingsPath()) return undefined;
   return `${CONFIG_VARIABLE} names ${path}, which is not there`;

@@ -23,10 +23,13 @@ def main(action: str, text: str) -> int:
         return 0 if found else 1
     known = json.loads(keyring.get_password(SERVICE, "list") or "{}")
     if action == "store":
-        keyring.set_password(SERVICE, url, text)
         known[url] = json.loads(text)["Username"]
-    elif action == "erase" and url in known:
-        keyring.delete_password(SERVICE, url)
+        keyring.set_password(SERVICE, "list", json.dumps(known))  # first: after a kill it can be erased
+        keyring.set_password(SERVICE, url, text)
+        return 0
+    if action == "erase" and url in known:
+        if keyring.get_password(SERVICE, url):
+            keyring.delete_password(SERVICE, url)
         del known[url]
     elif action == "list":
         print(json.dumps(known))

@@ -192,6 +192,8 @@ test.onPosix("a token file is read as a private file, also one that a group may 
   await rejectsWith("backend_auth_failed", open, path, "it is not there");
   Deno.writeTextFileSync(path, "in-the-file\n", { mode: 0o640 });
   await (await open()).get(KEY);
+  vault.tokens = new Set(["another"]);
+  await rejectsWith("backend_auth_failed", open, `Write it into ${path}.`);
   Deno.chmodSync(path, 0o620);
   await rejectsWith("backend_auth_failed", open, path, "others may write it");
 });

@@ -188,6 +188,24 @@ for (const [what, make, shown, name = "Error"] of UNREAD) {
   });
 }
 
+test("backend errors: a key of the encryption is not shown by the store that keeps it", async (world) => {
+  const keys = new QuotingBackend();
+  const store = new SpyBackend();
+  const open = () => new EncryptedCredentialsBackend({ backend: store, key: { backend: keys } });
+  const start = () => world.signIn({ credentialsBackend: open() });
+  const quote = async (make: Make) => {
+    keys.make = make;
+    keys.failing = "get";
+    const secrets = keys.seen.flatMap(({ encryption_key }) => encryption_key as string ?? []);
+    assertNoSecret(await rejectsWith("backend_unavailable", start), secrets);
+    keys.failing = undefined;
+  };
+  await open().put(world.key, { issuer: "i", client_id: "c", access_token: "a" });
+  await quote((text) => coded(`${WORDS} ${text}`)); // before this process has read it
+  await open().get(world.key);
+  await quote((text) => coded(`${WORDS} ${text.replace("encryption_key", "row")}`));
+});
+
 test("backend errors: the causes of a store's own error are shown, and a hostile one does no harm", async (world) => {
   const backend = new QuotingBackend();
   const options = { credentialsBackend: backend };

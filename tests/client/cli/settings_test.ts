@@ -222,6 +222,11 @@ posixTest("outside its usual place a file names no secret file and no store", as
   assertEquals(readSettingsFile(path).common, { ...A, apiHost: C });
   owner = 0; // such as of a hub
   for (const document of TRUSTED) readSettingsFile(write(document, 0o600, path));
+  Deno.chmodSync(dirname(path), 0o775);
+  for (const document of TRUSTED) {
+    const read = () => Promise.try(readSettingsFile, write(document, 0o600, path));
+    await rejectsWith("settings_invalid", read, "others can write its folder (mode 775)");
+  }
 });
 
 posixTest("a superuser's file needs its folder, too", async () => {

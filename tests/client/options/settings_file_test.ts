@@ -267,7 +267,8 @@ Deno.test("settings in code: where no provider is set, the error tells why there
     const cases: [words: string, variables: Record<string, string>, unset?: string][] = [
       [`VM_AUTH_CONFIG names ${path}, which is not there.`, { VM_AUTH_CONFIG: path }],
       ["VM_AUTH_CONFIG turns it off.", { VM_AUTH_CONFIG: "" }],
-      [`${HOME_VARIABLE} is not set.`, {}, HOME_VARIABLE],
+      [`${HOME_VARIABLE} is not set`, {}, HOME_VARIABLE],
+      [`${HOME_VARIABLE} is not set to a whole path`, { [HOME_VARIABLE]: "." }],
     ];
     for (const [words, variables, unset] of cases) {
       await withEnv(variables, async () => {

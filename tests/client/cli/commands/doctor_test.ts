@@ -117,6 +117,12 @@ Deno.test("doctor: a job's stored token goes to the API, unless the job would as
   }
 });
 
+Deno.test("doctor: a job may keep its tokens in memory", async () => {
+  const inMemory: SetUp = ({ env }) => void (env.VM_OIDC_NO_PERSIST = "1");
+  const { results } = await doctorIn(all(job, secret, inMemory));
+  assertEquals(results.store, "ok");
+});
+
 Deno.test("doctor: the API gets the token where the settings permit one store alone", async () => {
   const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
   const only: SetUp = async ({ home }) => {
