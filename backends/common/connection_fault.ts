@@ -1,4 +1,4 @@
-import { readEnvIfGranted } from "./environment.ts";
+import { PROXY_VARIABLES, readEnvIfGranted } from "./environment.ts";
 import { isLoopback } from "./host.ts";
 import { assertNet } from "./permission.ts";
 import { isDeno } from "./runtime.ts";
@@ -45,9 +45,6 @@ const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
   [/unreachable|no route/i, "the network does not reach the host"],
   [/timed out/i, "the host did not answer in time"],
 ];
-
-/** The variables by which Deno sends `http:` to a proxy, or past it. The same in small letters count, too. */
-export const PROXY_VARIABLES = ["NO_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 
 /**
  * Refuses a request of the system's own `fetch` that Deno would deny, and one to this computer that Deno would

@@ -4,10 +4,10 @@ import {
   getEnv,
   HOME_VARIABLE,
   isEnvGranted,
+  PROXY_VARIABLES,
   readEnvIfGranted,
   variablesIn,
 } from "../../backends/common/environment.ts";
-import { PROXY_VARIABLES } from "../../backends/common/connection_fault.ts";
 import { netHost } from "../../backends/common/host.ts";
 import { isDeno } from "../../backends/common/runtime.ts";
 import type {
