@@ -43,7 +43,9 @@ export function adviceOnDenial(path: string): string {
 export function faultOfOwner(path: string, info: Deno.FileInfo): PathFault | undefined {
   if (isOwn(path, info)) return undefined;
   const reason = `it belongs to another user (uid ${info.uid})`;
-  if (self() !== -1) return new PathFault(reason, "Use one of your own, or another path.");
+  if (self() !== -1) {
+    return new PathFault(reason, "Use one of your own, another path, or run it as that user.");
+  }
   const advice = `If it is yours, run with --allow-sys=uid, or: chmod 600 ${quoteArgument(path)}`;
   return new PathFault(`${reason}, unless that is you`, advice);
 }

@@ -15,12 +15,12 @@ export const COMMANDS: readonly Command[] = [
 
       login ADDRESS asks the API at that address how to sign in to it (RFC 9728), shows
       that, and keeps it in the settings once you have confirmed the issuer, at the question
-      or by --issuer.
+      or by --issuer. --scope takes the place of the scopes that the API names.
 
       A stored sign-in that is still good is kept, unless --parameter has what an API
       demands: acr_values, max_age, claims or scope. Then the new sign-in has to be the same
       person's, and to meet the demand. To sign in as somebody else, run logout first.
-      VM_OIDC_INTERACTIVE=0 does not count here, since a person runs this command.
+      VM_OIDC_INTERACTIVE=0 and CI do not count here: a person runs this command.
 
       --flow client_credentials asks nobody: the client gets a token for itself. --flow
       token_exchange gets a token for the person of another token.`,

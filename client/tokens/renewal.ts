@@ -279,9 +279,9 @@ export class TokenRenewal extends EntryRenewal {
   }
 }
 
-/** A second prompt would wait for nobody. */
+/** A second prompt would wait for nobody. Of a cell that waits, an interrupt ends both. */
 const OPEN =
-  "A sign-in of an earlier call waits: approve it at its link. To use finish(), or to start again, interrupt this one.";
+  "A sign-in of an earlier call waits: approve it at its link, or interrupt this one and start again.";
 
 /** Whether an error says nothing about the tokens: the provider or the store has a fault. */
 function isFault(error: unknown) {

@@ -190,7 +190,7 @@ test.asOrdinary("neither tokens nor a lock of another user are used, where only 
     console.log(JSON.stringify(seen));`;
   const another = (what: string) =>
     `backend_denied: Cannot ${what}: it belongs to another user (uid ${ORDINARY_UID}). ` +
-    `Use one of your own, or another path.`;
+    `Use one of your own, another path, or run it as that user.`;
   assertEquals(await runAsOrdinary(code), [
     another("open the lock file /c.json.lock"),
     another("read /c.json"),

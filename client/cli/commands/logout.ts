@@ -1,3 +1,4 @@
+import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { clearOidcCredentials } from "../../init.ts";
 import type { ClearResult } from "../../session.ts";
@@ -23,14 +24,15 @@ export async function run({ flags, command }: CommandCall): Promise<number | voi
     revoke: flags.has("revoke"),
   });
   const { revocation } = result;
-  printResult(flags, { wholeStore: false, ...result }, removalText(result, all));
+  let nobody = `Nobody was signed in. To see all sign-ins: ${PROGRAM} list\n`;
+  if (all && backend) nobody = `No sign-in is kept in ${describeBackend(backend)}.\n`;
+  printResult(flags, { wholeStore: false, ...result }, removalText(result, nobody));
   const isMissed = revocation === "failed" || revocation === "not_supported";
   if (isMissed) return EXIT.failure;
 }
 
-function removalText(result: ClearResult, all: boolean) {
+function removalText(result: ClearResult, nobody: string) {
   const { keys, wholeStore } = result;
-  const nobody = `Nobody was signed in.${all ? "" : ` To see all sign-ins: ${PROGRAM} list`}\n`;
   const removed = wholeStore
     ? "Removed the whole store, which could not be read.\n"
     : keys.map((key) => `Removed ${printable(key)}\n`).join("") || nobody;

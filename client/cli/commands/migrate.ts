@@ -1,3 +1,4 @@
+import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
 import { assertAllowed, findOrigin } from "../../options/places.ts";
@@ -19,7 +20,8 @@ export async function run({ flags, command }: CommandCall) {
     deleteSource: flags.has("delete-source"),
   });
   const { liveCopies } = result;
-  let text = migrationText(result);
+  let text = migrationText(result) ||
+    `There is nothing to migrate in ${describeBackend(from.backend)}.\n`;
   if (result.copied.length > 0 && flags.has("to")) {
     const store = valueFlags(flags, ["to", "to-options"]).replaceAll(" --to", " --backend");
     text += `To use the new store, add${store}. To keep that, use config set.\n`;
@@ -42,5 +44,5 @@ function migrationText({ copied, kept, deleted }: MigrationResult) {
   const lines = text.flatMap(([keys, verb, more]) =>
     keys.map((key) => `${verb} ${printable(key)}${more}\n`)
   );
-  return lines.join("") || "There is nothing to migrate.\n";
+  return lines.join("");
 }

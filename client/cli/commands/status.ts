@@ -131,8 +131,8 @@ export function statusText(report: StatusReport, target: SignInTarget | undefine
 function keyRows({ keyUse }: StatusReport) {
   if (keyUse === undefined) return [];
   const { key, olderKeys, unknown } = keyUse;
-  const older = olderKeys.map((count, at) => `, olderKeys[${at}] ${count}`);
-  return [["Entries by", `key ${key}${older.join("")}, no key ${unknown}`]];
+  const older = olderKeys.map((count, at) => `, olderKeys[${at}]: ${count}`);
+  return [["Entries by", `key: ${key}${older.join("")}, no key: ${unknown}`]];
 }
 
 /** A sign-in for a person. */

@@ -233,7 +233,8 @@ test("files of another user, and links of theirs, are refused where only their i
   const said = await runAsOrdinary(
     AS_STRANGER + script(paths.map((path) => ({ path, rules }))),
   ) as string[];
-  const another = `it belongs to another user (uid ${USER}). Use one of your own, or another path.`;
+  const another =
+    `it belongs to another user (uid ${USER}). Use one of your own, another path, or run it as that user.`;
   assertEquals(said, [another, another, "read"]);
 });
 

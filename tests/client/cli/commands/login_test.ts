@@ -103,7 +103,7 @@ cliTest("logout: removes the entry; --revoke ends the tokens", async (world) => 
     0,
     /^Nobody was signed in\. To see all sign-ins: validmind-auth list\n$/,
   );
-  await world.says("logout --all", 0, /^Nobody was signed in\.\n$/);
+  await world.says("logout --all", 0, /^No sign-in is kept in .*credentials\.json\)\.\n$/);
 
   await world.says("logout --revoke", 0, "There was nothing to revoke");
   const { refresh_token } = await world.signIn();
@@ -179,5 +179,10 @@ cliTest("migrate: copies with a warning; --delete-source moves", async (world) =
   const report = { copied: [world.key], kept: [], deleted: [world.key], live_copies: [] };
   assertEquals([moved.json, moved.stderr], [report, ""]);
   assertEquals([to.get(world.key), world.backend.get(world.key)], [entry, undefined]);
-  await world.says("migrate --from file", 0, /^There is nothing to migrate\.\n$/, { env });
+  await world.says(
+    "migrate --from file",
+    0,
+    /^There is nothing to migrate in .*credentials\.json\)\.\n$/,
+    { env },
+  );
 });

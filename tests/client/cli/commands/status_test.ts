@@ -140,7 +140,7 @@ cliTest("status: the entries of each key of an encrypted store", async (world) =
   });
   await world.says("login", 0, { env: withStore({ key: former }) });
   const env = withStore({ key: present, olderKeys: [former] });
-  await world.says("status", 0, /^Entries by +key 0, olderKeys\[0\] 1, no key 0$/m, { env });
+  await world.says("status", 0, /^Entries by +key: 0, olderKeys\[0\]: 1, no key: 0$/m, { env });
   const { json } = await world.says("status --json", 0, { env });
   assertEquals(json.key_use, { key: 0, olderKeys: [1], unknown: 0 });
   // A store that refuses to list its entries, or cannot, is no reason to fail.
