@@ -1,4 +1,7 @@
-import { readEnvIfGranted } from "./environment.ts";
+import { PROXY_VARIABLES, readEnvIfGranted } from "./environment.ts";
+import { isLoopback } from "./host.ts";
+import { assertNet } from "./permission.ts";
+import { isDeno } from "./runtime.ts";
 
 /** A reason of {@linkcode connectionFault}: the cure is an authority to trust. */
 export const UNTRUSTED = "its certificate is not trusted";
@@ -9,7 +12,9 @@ const OTHER_HOST = "its certificate is for another host";
 
 const NO_HTTPS = "the host does not speak https: at that port";
 
-const LASTING: readonly unknown[] = [UNTRUSTED, EXPIRED, OTHER_HOST, NO_HTTPS];
+const PROXIED = "HTTP_PROXY would get it in clear text, unless NO_PROXY has this host";
+
+const LASTING: readonly unknown[] = [UNTRUSTED, EXPIRED, OTHER_HOST, NO_HTTPS, PROXIED];
 
 /** Reasons that may be a proxy's, to which the connection goes in place of the host. */
 const UNKNOWN = "the host name is not known";
@@ -18,6 +23,7 @@ const REFUSED = "nothing answers at that host and port";
 
 /** The failures of a connection by the runtime's words for them. */
 const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
+  [/^HTTP_PROXY would/, PROXIED],
   [/dns error|lookup address|getaddrinfo/i, UNKNOWN],
   [/connection refused|actively refused|ECONNREFUSED/i, REFUSED],
   [/proxy auth/i, "the proxy wants a name and a password (407): HTTPS_PROXY can hold them"],
@@ -39,6 +45,24 @@ const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
   [/unreachable|no route/i, "the network does not reach the host"],
   [/timed out/i, "the host did not answer in time"],
 ];
+
+/**
+ * Refuses a request of the system's own `fetch` that Deno would deny, and one to this computer that Deno would
+ * send to a proxy: secrets would travel in clear text.
+ */
+export function assertSafe(url: URL): void {
+  assertNet(url);
+  const { protocol, hostname } = url;
+  if (!isDeno || protocol !== "http:" || !isLoopback(hostname)) return;
+  const [past, ...proxies] = PROXY_VARIABLES.map((name) =>
+    readEnvIfGranted(name) ?? readEnvIfGranted(name.toLowerCase())
+  );
+  if (proxies.every((proxy) => proxy === undefined)) return;
+  const host = hostname.replace(/[[\]]/g, "");
+  const own = ["*", host, host.replace(/^127\..*/, "127.0.0.0")];
+  const named = (past ?? "").split(",").map((one) => one.trim().replace(/\/\d+$/, ""));
+  if (!named.some((one) => own.includes(one))) throw new TypeError(PROXIED);
+}
 
 /**
  * The reason of an error of `fetch` in words; `undefined` where it is not known.

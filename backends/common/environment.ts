@@ -5,6 +5,9 @@ import { isDeno, isWindows } from "./runtime.ts";
 /** The variable that names the home folder. */
 export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";
 
+/** The variables by which Deno sends `http:` to a proxy, or past it. The same in small letters count, too. */
+export const PROXY_VARIABLES = ["NO_PROXY", "HTTP_PROXY", "ALL_PROXY"];
+
 /** The text of a variable. Throws where Deno denies it. */
 export function getEnv(name: string): string | undefined {
   if (isDeno) return Deno.env.get(name); // its `process` takes as long as a start

@@ -1,9 +1,9 @@
-import { connectionFault, isLasting, UNTRUSTED } from "../common/connection_fault.ts";
+import { assertSafe, connectionFault, isLasting, UNTRUSTED } from "../common/connection_fault.ts";
 import { isLoopback, netHost } from "../common/host.ts";
 import { parseRetryAfter, readText } from "../common/http_answer.ts";
 import { WRITABLE_FOR_OTHERS } from "../common/judge_path.ts";
 import { objectIn, parseObject } from "../common/json.ts";
-import { assertNet, isNotCapable, permissionFlag } from "../common/permission.ts";
+import { isNotCapable, permissionFlag } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
 import { readPrivateFile } from "../common/read_private_file.ts";
@@ -155,7 +155,7 @@ export class VaultClient {
       ...(this.#http && { client: this.#http }),
     };
     const { fetch } = this.#options;
-    if (fetch === globalThis.fetch) assertNet(address);
+    if (fetch === globalThis.fetch) assertSafe(address);
     const response = await fetch(url, init);
     const { status, headers } = response;
     if (status >= 300 && status < 400) {

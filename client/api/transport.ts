@@ -1,8 +1,12 @@
-import { connectionAdvice, connectionFault } from "../../backends/common/connection_fault.ts";
+import {
+  assertSafe,
+  connectionAdvice,
+  connectionFault,
+} from "../../backends/common/connection_fault.ts";
 import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { netHost } from "../../backends/common/host.ts";
 import { readText } from "../../backends/common/http_answer.ts";
-import { assertNet, isNotCapable } from "../../backends/common/permission.ts";
+import { isNotCapable } from "../../backends/common/permission.ts";
 import { runLater, untilAborted } from "../../backends/common/promises.ts";
 import { redact, type Secrets } from "../../backends/common/redaction.ts";
 import { netDenied, ValidMindAuthError } from "../errors.ts";
@@ -62,6 +66,8 @@ export class ApiTransport {
   ) {
     const { redirect } = hop.init;
     for (let hops = 0;; hops++) {
+      // Not by `fetch`: the one of DPoP has the native one below it.
+      if (this.#runtime.fetch === globalThis.fetch) assertSafe(hop.url);
       const response = await fetch(hop.url, { ...hop.init, signal, redirect: "manual" });
       const target = redirectTarget(response, hop.url);
       if (target === undefined || redirect === "manual") return response;
@@ -74,8 +80,6 @@ export class ApiTransport {
       const isElsewhere = target.origin !== hop.url.origin;
       hop.url = target;
       hop.init = isElsewhere ? withoutSecrets(next, own) : next;
-      // Not by `fetch`: the one of DPoP has the native one below it.
-      if (this.#runtime.fetch === globalThis.fetch) assertNet(target);
     }
   }
 

@@ -4,6 +4,7 @@ import {
   getEnv,
   HOME_VARIABLE,
   isEnvGranted,
+  PROXY_VARIABLES,
   readEnvIfGranted,
   variablesIn,
 } from "../../backends/common/environment.ts";
@@ -76,6 +77,13 @@ function settingsNeeds(options: InitOptions, { folder }: Settings): PermissionNe
 
 export function net(url: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
   return { name: "net", host: netHost(new URL(url)), reason, need };
+}
+
+/** The variables by which a request to this computer would go to a proxy, in clear text. */
+function proxyNeeds(url: string): PermissionNeed[] {
+  if (!url.startsWith("http:")) return [];
+  const names = PROXY_VARIABLES.flatMap((name) => [name, name.toLowerCase()]);
+  return names.map((name) => env(name, "to refuse a proxy for this computer", "optional"));
 }
 
 function read(path: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
@@ -177,7 +185,7 @@ export function providerNeeds(
   purpose: string,
 ): PermissionNeed[] {
   const needs: PermissionNeed[] = [];
-  if (isNative) needs.push(net(issuer, purpose, "sign_in"));
+  if (isNative) needs.push(net(issuer, purpose, "sign_in"), ...proxyNeeds(issuer));
   const reason = "to prove the client, or to exchange a token";
   for (const path of [proof && fileWith(proof), subjectTokenFile]) {
     if (path !== undefined) needs.push(read(path, reason, "sign_in"));
@@ -199,7 +207,9 @@ export function apiNeeds({ apiHost, identity, runtime }: ResolvedOptions): Permi
     needs.push(read(identity.apiSecretFile, "to read the API secret", "always"));
   }
   const isNative = runtime.fetch === globalThis.fetch;
-  if (apiHost && isNative) needs.push(net(apiHost, "to call the API", "always"));
+  if (apiHost && isNative) {
+    needs.push(net(apiHost, "to call the API", "always"), ...proxyNeeds(apiHost));
+  }
   return needs;
 }
 
@@ -254,8 +264,9 @@ export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] 
   });
 }
 
+/** A need of a call that does at once what a sign-in does later. */
 export function asAlways(need: PermissionNeed): PermissionNeed {
-  return { ...need, need: "always" };
+  return need.need === "optional" ? need : { ...need, need: "always" };
 }
 
 /** The permission of a need. */

@@ -1,4 +1,5 @@
 import {
+  assertSafe,
   connectionAdvice,
   connectionFault,
   UNTRUSTED,
@@ -7,7 +8,7 @@ import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { netHost } from "../../backends/common/host.ts";
 import { parseHttpDate, parseRetryAfter, readText } from "../../backends/common/http_answer.ts";
 import { type Json, parseObject } from "../../backends/common/json.ts";
-import { assertNet, isNotCapable } from "../../backends/common/permission.ts";
+import { isNotCapable } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { runLater, untilAborted } from "../../backends/common/promises.ts";
 import { redact, remember } from "../../backends/common/redaction.ts";
@@ -183,7 +184,7 @@ async function fetchText(
   using _timer = runAtLimit(timeoutMs, () => limit.abort());
   const signal = AbortSignal.any([limit.signal, init.signal ?? []].flat());
   try {
-    if (fetch === globalThis.fetch) assertNet(new URL(url));
+    if (fetch === globalThis.fetch) assertSafe(new URL(url));
     const request = { ...init, ...formOnce(init), redirect: "manual", signal } as const;
     // The caller's `fetch` may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);

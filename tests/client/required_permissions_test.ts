@@ -76,6 +76,9 @@ const OF_CLIENT =
 const MORE = `${OF_CLIENT} VM_API_TIMEOUT`;
 const JOB = "env sign_in: ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 const WHO = "VM_OIDC_ISSUER VM_OIDC_CLIENT_ID";
+/** Which may lead requests to this computer to a proxy. */
+const PROXY = ["NO_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((one) => [one, one.toLowerCase()])
+  .join(" ");
 const API_KEY = "VM_API_KEY VM_API_SECRET";
 const BY_KEY = `env always: ${API_KEY}; env optional: ${WHO} VM_API_SECRET_FILE; ${NET_ALWAYS}`;
 const OWN = "VM_OIDC_DENO_CREDENTIALS_BACKEND";
@@ -103,7 +106,7 @@ const INIT: Row[] = [
   [{ ...IN_MEMORY, fetch: spyFetch() }, ""], // a fetch of the caller's own adds no host
   [
     MEMORY,
-    `env always: ${WHO} VM_API_MODEL VM_API_URL VM_API_HOST; env optional: ${API_KEY} ${MORE}; ` +
+    `env always: ${WHO} VM_API_MODEL VM_API_URL VM_API_HOST; env optional: ${API_KEY} ${MORE} ${PROXY}; ` +
     "net always: localhost:5000; net sign_in: localhost:9000", // the default API
     "VM_OIDC_ISSUER=http://localhost:9000/realm VM_OIDC_CLIENT_ID=c VM_API_MODEL=m",
   ],
@@ -114,7 +117,8 @@ const INIT: Row[] = [
   ],
   [
     { ...IN_MEMORY, clientId: undefined, apiHost: undefined, apiUrl: "http://[::1]:8080/" },
-    `env always: ${WHO}; net always: [::1]:8080; ${NET_SIGN_IN}`, // whose the client is
+    // whose the client is
+    `env always: ${WHO}; env optional: ${PROXY}; net always: [::1]:8080; ${NET_SIGN_IN}`,
     "VM_OIDC_CLIENT_ID=c",
   ],
   [
@@ -256,7 +260,8 @@ Deno.test(
     const credentialsBackend = new SpyBackend();
     const options = { ...FULL, issuer, credentialsBackend };
     const { host } = new URL(issuer);
-    assertEquals(await needsOf(options), { ...NET, "net sign_in": host });
+    const own = { ...NET, "net sign_in": host, "env optional": PROXY };
+    assertEquals(await needsOf(options), own);
     assertEquals([credentialsBackend.calls, world.provider.requests], [[], []]);
     const { "net sign_in": hosts } = await needsOf(options, { discover: true });
     const others = ["keys.example.com:8443", "tokens.example.com:443"];

@@ -63,6 +63,11 @@ if (unknown !== undefined) {
 }
 const isManual = Deno.args.includes("--manual");
 
+// All is on this machine, for which a company's proxy is not.
+for (const name of Object.keys(Deno.env.toObject())) {
+  if (/^(?:http|all)_proxy$/i.test(name)) Deno.env.delete(name);
+}
+
 await withTempHome(async (home) => {
   await using provider = await startOidcProvider({ interval: 1 });
   await using api = await startTrackingApi({ accepts: (token) => provider.isActive(token) });

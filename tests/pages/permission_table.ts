@@ -21,7 +21,7 @@ const LIBRARY = "LIBRARY";
 
 /** What the tables are made with, whatever this machine has. */
 const VARIABLES = {
-  HOME: "$HOME",
+  HOME: "/$HOME", // a whole path, as the module demands it
   VM_OIDC_ISSUER: "https://login.example.com",
   VM_OIDC_CLIENT_ID: "my-client",
   VM_API_HOST: "https://api.example.com/api/v1/tracking/",
@@ -113,6 +113,7 @@ async function needRows(): Promise<string[][]> {
 function joinedFlags(permissions: readonly Deno.PermissionDescriptor[]): string[] {
   const shown = permissions.map((one) => one.name === "ffi" ? { ...one, path: LIBRARY } : one);
   // The shell has to expand $HOME.
-  const flags = formatPermissionFlags(shown).replaceAll("'", "").split(" ").filter(Boolean);
+  const text = formatPermissionFlags(shown).replaceAll("'", "").replaceAll("/$HOME", "$HOME");
+  const flags = text.split(" ").filter(Boolean);
   return flags.map((flag) => flag.includes("$HOME") ? `"${flag}"` : flag);
 }

@@ -1,3 +1,5 @@
+import { VaultCredentialsBackend } from "../../../backends/vault.ts";
+import { withEnv } from "../../support/own_env.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { makeKey, type SigningKey, type SignOptions } from "../../support/jwt.ts";
 import type { ScriptedProvider, ScriptHandler } from "../../support/scripted_provider.ts";
@@ -29,6 +31,32 @@ const OTHER_ISSUERS: [what: string, issuer: unknown][] = [
   ["a number", 5],
   ["nothing", undefined],
 ];
+
+const PROXY = "http://127.0.0.1:1";
+const PROXIES: [variables: Record<string, string>, isRefused: boolean][] = [
+  [{ HTTP_PROXY: PROXY }, true],
+  [{ all_proxy: PROXY, NO_PROXY: "localhost, example.com" }, true],
+  [{ HTTP_PROXY: PROXY, no_proxy: "example.com, 127.0.0.0/8" }, false],
+  [{ http_proxy: PROXY, NO_PROXY: "127.0.0.1" }, false],
+  [{ HTTPS_PROXY: PROXY }, false],
+];
+
+test.signedIn("attack: a proxy gets nothing in clear text of what is for this computer", async ({ session, ...world }) => {
+  const address = world.provider.issuer;
+  const auth = { method: "token", token: "t" } as const;
+  const vault = () => new VaultCredentialsBackend({ address, path: "a", auth }).get("k");
+  for (const [variables, isRefused] of PROXIES) {
+    world.provider.reset();
+    await withEnv(variables, async () => {
+      if (!isRefused) return void await session.get("thing");
+      const words = "HTTP_PROXY would get it in clear text";
+      await rejectsWith("api_unreachable", () => session.get("thing"), words);
+      await rejectsWith("provider_unavailable", () => renew(session), words);
+      await rejectsWith("backend_unavailable", vault, words);
+    });
+    assertEquals(world.provider.requests, []);
+  }
+});
 
 for (const [what, issuer] of OTHER_ISSUERS) {
   Deno.test(`attack: discovery whose issuer is ${what}: refused before anything is sent`, async () => {

@@ -88,7 +88,7 @@ configTest("nothing is stored where the administrator's file does not allow it",
     "memory is not among",
     "!To sign in",
   );
-  await world.says("status --backend kv --backend-options kv.json", 1, "!To sign in");
+  await world.says("status --issuer https://other.example --client-id x", 1, "!To sign in");
   await world.says("status", 0);
   await world.says("logout", 0);
 });
