@@ -68,7 +68,8 @@ export async function hintFor(
   const isShownByConfig = SETTING_CODES.includes(code) && code !== "settings_invalid" &&
     (error as ValidMindAuthError).action !== FIND_API;
   if (isShownByConfig && command !== "config") {
-    return `Try: ${PROGRAM} config, which shows where each value comes from${
+    const places = valueFlags(flags, ["profile", "config"]);
+    return `Try: ${PROGRAM} config${places}, which shows where each value comes from${
       OTHERWISE[`${command} ${code}`] ?? OTHERWISE[code] ?? ""
     }`;
   }

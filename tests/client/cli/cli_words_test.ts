@@ -35,6 +35,7 @@ const MISTAKES: [line: string, ...words: string[]][] = [
 const MORE_MISTAKES: typeof MISTAKES = [
   ["VM_API_KEY=k VM_API_SECRET=s login", "--issuer", "--client-id", "VM_API_KEY"],
   ["login --client-id a|b", "--client-id"],
+  ["login --client-id a|b --profile two", "Try: validmind-auth config --profile two, which shows"],
   ["VM_OIDC_PROFILE=a|b login", "--profile", "VM_OIDC_PROFILE"],
   ["login --issuer login.example.com --client-id c", `${ISSUER} is not an http(s) URL`],
   ["login --issuer http://login.example.com --client-id c", "insecure_url", "https:"],
