@@ -1,6 +1,6 @@
 import ts from "typescript";
 import { fromFileUrl } from "@std/path";
-import { readSource, sourceFiles } from "./rooms.ts";
+import { parse, readSource, sourceFiles } from "./rooms.ts";
 
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 const LIBRARY = `${ROOT}promise.d.ts`;
@@ -27,7 +27,7 @@ export async function droppedPromises(
   for (const file of files) sources.set(ROOT + file, change(file, await readSource(file)));
   const program = ts.createProgram([...sources.keys()], { noLib: true, strict: true }, {
     ...hostOf(sources),
-    getSourceFile: (path, version) => ts.createSourceFile(path, sources.get(path)!, version, true),
+    getSourceFile: (path) => parse(sources.get(path)!, path),
   });
   const checker = program.getTypeChecker();
   const found: string[] = [];

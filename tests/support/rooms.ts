@@ -89,15 +89,24 @@ export async function readSource(file: string): Promise<string> {
   return await Deno.readTextFile(new URL(file, ROOT));
 }
 
-/** The tokens of a source, without its comments: what a reader has to take in. */
-export function tokens(source: string): number {
+/** The sources that were parsed, by their text: that takes longer than all that is asked of one. */
+const parsed = new Map<string, ts.SourceFile>();
+
+/** The syntax of a source, without its comments. */
+export function parse(source: string, path = "source.ts"): ts.SourceFile {
   const options = {
     languageVersion: ts.ScriptTarget.Latest,
     jsDocParsingMode: ts.JSDocParsingMode.ParseNone,
   };
-  const file = ts.createSourceFile("source.ts", source, options);
+  const file = parsed.get(source) ?? ts.createSourceFile(path, source, options);
+  parsed.set(source, file);
+  return file;
+}
+
+/** The tokens of a source, without its comments: what a reader has to take in. */
+export function tokens(source: string): number {
   const scanner = ts.createScanner(ts.ScriptTarget.Latest, true, undefined, source);
-  return tokensOf(file, scanner);
+  return tokensOf(parse(source), scanner);
 }
 
 /** The tokens of a node, and the keywords and signs between its parts, which have no nodes of their own. */
@@ -131,7 +140,6 @@ export function lazyImports(source: string): number {
  * for ever. Those over the members of something are left out.
  */
 export function openLoops(source: string): number {
-  const file = ts.createSourceFile("source.ts", source, ts.ScriptTarget.Latest, true);
   let found = 0;
   const visit = (node: ts.Node) => {
     const isFor = ts.isForStatement(node);
@@ -140,7 +148,7 @@ export function openLoops(source: string): number {
     if (isEndless || isLoop && triesIn(node.statement)) found++;
     ts.forEachChild(node, visit);
   };
-  visit(file);
+  visit(parse(source));
   return found;
 }
 

@@ -65,7 +65,9 @@ const OWN_ISOLATE = [
 /** How many live files run at once on two processors: they mostly wait for their servers. */
 const LIVE_JOBS = "3";
 /** Files of one isolate: few enough that two cores end together. */
-const TOGETHER = 12;
+const TOGETHER = 24;
+/** The same of files of stores, of which some catch the warnings, or load the library, of a whole isolate. */
+const STORES_TOGETHER = 12;
 const OWN = ["--all", "--servers", "--coverage"];
 
 /** One call of `deno`, and the name of its report. */
@@ -127,7 +129,10 @@ async function modulesOf(files: readonly string[], folder: string): Promise<stri
   const own = [...longestLive, ...others.filter(isOwn)];
   const sharing = others.filter((file) => !isOwn(file));
   const groups: string[][] = longest.map((file) => [file]);
-  while (sharing.length > 0) groups.push(sharing.splice(0, TOGETHER));
+  while (sharing.length > 0) {
+    const isOfStore = sharing[0]!.startsWith("tests/backends/");
+    groups.push(sharing.splice(0, isOfStore ? STORES_TOGETHER : TOGETHER));
+  }
   groups.push(...own.map((file) => [file]));
   return await Promise.all(groups.map(async (group, index) => {
     const name = group.length === 1 ? group[0]! : `${dirname(group[0]!)}_test.ts`;
