@@ -1,4 +1,4 @@
-import { PROXY_VARIABLES, readEnvIfGranted } from "./environment.ts";
+import { getEnv, isEnvGranted, PROXY_VARIABLES, readEnvIfGranted } from "./environment.ts";
 import { isLoopback } from "./host.ts";
 import { assertNet } from "./permission.ts";
 import { isDeno } from "./runtime.ts";
@@ -55,13 +55,22 @@ export function assertSafe(url: URL): void {
   const { protocol, hostname } = url;
   if (!isDeno || protocol !== "http:" || !isLoopback(hostname)) return;
   const [past, ...proxies] = PROXY_VARIABLES.map((name) =>
-    readEnvIfGranted(name) ?? readEnvIfGranted(name.toLowerCase())
+    [name, name.toLowerCase()].map((one) => isEnvGranted(one) ? getEnv(one) : undefined)
   );
-  if (proxies.every((proxy) => proxy === undefined)) return;
-  const host = hostname.replace(/[[\]]/g, "");
-  const own = ["*", host, host.replace(/^127\..*/, "127.0.0.0")];
-  const named = (past ?? "").split(",").map((one) => one.trim().replace(/\/\d+$/, ""));
-  if (!named.some((one) => own.includes(one))) throw new TypeError(PROXIED);
+  if (!proxies.flat().some((proxy) => proxy?.trim())) return;
+  // An empty one hides the one in small letters.
+  const list = past!.find((one) => one !== undefined) ?? "";
+  if (!list.split(",").some((one) => hasHost(one.trim(), hostname))) throw new TypeError(PROXIED);
+}
+
+/** Whether an item of NO_PROXY has a loopback host, as Deno reads it: a star is for names alone. */
+function hasHost(item: string, host: string) {
+  if (host === "localhost") return ["*", host, `.${host}`].includes(item);
+  if (host === "[::1]") return /^(::1(\/\d+)?|::\/\d\d?)$/.test(item);
+  const [, network, size = "32"] = /^(\d+(?:\.\d+){3})(?:\/([12]?\d|3[0-2]))?$/.exec(item) ?? [];
+  const bitsOf = (address = "") =>
+    address.split(".").map((one) => Number(one).toString(2).padStart(8, "0")).join("");
+  return network !== undefined && bitsOf(host).startsWith(bitsOf(network).slice(0, Number(size)));
 }
 
 /**

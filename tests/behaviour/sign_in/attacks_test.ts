@@ -39,6 +39,15 @@ const PROXIES: [variables: Record<string, string>, isRefused: boolean][] = [
   [{ HTTP_PROXY: PROXY, no_proxy: "example.com, 127.0.0.0/8" }, false],
   [{ http_proxy: PROXY, NO_PROXY: "127.0.0.1" }, false],
   [{ HTTPS_PROXY: PROXY }, false],
+  // As Deno takes them: a star is for names alone, and an empty variable hides the one in small letters.
+  [{ HTTP_PROXY: PROXY, NO_PROXY: "*" }, true],
+  [{ HTTP_PROXY: PROXY, NO_PROXY: "", no_proxy: "127.0.0.1" }, true],
+  [{ HTTP_PROXY: PROXY, NO_PROXY: "127.0.0.0" }, true],
+  [
+    { HTTP_PROXY: PROXY, NO_PROXY: "127.0.0.0/32, localhost/8, 127., 127.0.0.1/, 127.0.0.1/a" },
+    true,
+  ],
+  [{ HTTP_PROXY: PROXY, NO_PROXY: "0.0.0.0/0" }, false],
 ];
 
 test.signedIn("attack: a proxy gets nothing in clear text of what is for this computer", async ({ session, ...world }) => {
