@@ -169,7 +169,8 @@ export class TokenRenewal extends EntryRenewal {
           return new ValidMindAuthError("id_token_invalid", {
             action,
             reason: "the new ID token is of another person",
-            remedy: "Sign in as the same person, or sign out first.",
+            remedy:
+              "Sign in as the same person. To go on as another, sign out, and open a new session.",
           });
         }
         const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));

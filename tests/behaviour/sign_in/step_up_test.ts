@@ -149,4 +149,6 @@ stepUpTest("another person replaces nothing", async (world) => {
   const sign = () => world.session.signIn({ for: error });
   await rejectsWith("id_token_invalid", sign, "another person");
   assertEquals(world.stored(), before);
+  await world.session.clear();
+  await rejectsWith("id_token_invalid", sign, "another person", "open a new session");
 }, { login: "somebody@example.com" });
