@@ -70,7 +70,9 @@ export class ScriptedGrants {
   }
 
   #token(kind: string): string {
-    const token = `${kind[0]}${++this.#serial}x${crypto.randomUUID().replaceAll("-", "")}`;
+    // In capitals: by chance the name of a temp folder has eight of the same digits.
+    const random = crypto.randomUUID().replaceAll("-", "").toUpperCase();
+    const token = `${kind[0]}${++this.#serial}x${random}`;
     rememberSecret(token);
     return token;
   }
