@@ -364,6 +364,11 @@ test.onPosix("deleteAll leaves a file that is no database", async ({ backend, pa
   Deno.writeTextFileSync(path, "a letter");
   await rejectsWith("backend_denied", () => backend.deleteAll(), path, "it is not a database");
   assertEquals(Deno.readTextFileSync(path), "a letter");
+  Deno.writeTextFileSync(path, "");
+  using _ = replace(Deno, "removeSync", () => {
+    throw new Deno.errors.PermissionDenied("denied");
+  });
+  await rejectsWith("backend_denied", () => backend.deleteAll(), `Cannot remove ${path}`);
 });
 
 test.freshOnPosix("deleteAll leaves files with the names of SQLite's where there is no database", async () => {

@@ -56,8 +56,10 @@ const LIVE = "tests/live/";
  */
 const OWN_ISOLATE = [
   "tests/behaviour/secrecy/",
+  "tests/behaviour/storage/",
   "tests/client/cli/commands/config_test.ts",
   "tests/client/cli/commands/login_test.ts",
+  "tests/client/cli/commands/status_test.ts",
   LIVE,
 ];
 /** How many live files run at once on two processors: they mostly wait for their servers. */

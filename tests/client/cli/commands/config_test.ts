@@ -400,7 +400,7 @@ configTest("a neighbour who swaps the changed file opens no file of this user", 
     Deno.removeSync(path);
     Deno.symlinkSync(own, path);
   });
-  await world.says(`config set audience x --config ${path}`, 0);
+  await world.says(`config set audience x --config '${path}'`, 0);
   assertEquals((await Deno.stat(own)).mode! & 0o777, 0o600);
 });
 
