@@ -23,7 +23,6 @@ const REFUSED = "nothing answers at that host and port";
 
 /** The failures of a connection by the runtime's words for them. */
 const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
-  [/^HTTP_PROXY would/, PROXIED],
   [/dns error|lookup address|getaddrinfo/i, UNKNOWN],
   [/connection refused|actively refused|ECONNREFUSED/i, REFUSED],
   [/proxy auth/i, "the proxy wants a name and a password (407): HTTPS_PROXY can hold them"],
@@ -46,6 +45,9 @@ const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
   [/timed out/i, "the host did not answer in time"],
 ];
 
+/** The refusal of a request to this computer that Deno would send to a proxy. */
+class ProxyRefusal extends TypeError {}
+
 /**
  * Refuses a request of the system's own `fetch` that Deno would deny, and one to this computer that Deno would
  * send to a proxy: secrets would travel in clear text.
@@ -60,7 +62,9 @@ export function assertSafe(url: URL): void {
   if (!proxies.flat().some((proxy) => proxy?.trim())) return;
   // An empty one hides the one in small letters.
   const list = past!.find((one) => one !== undefined) ?? "";
-  if (!list.split(",").some((one) => hasHost(one.trim(), hostname))) throw new TypeError(PROXIED);
+  if (!list.split(",").some((one) => hasHost(one.trim(), hostname))) {
+    throw new ProxyRefusal(PROXIED);
+  }
 }
 
 /** Whether an item of NO_PROXY has a loopback host, as Deno reads it: a star is for names alone. */
@@ -81,6 +85,7 @@ function hasHost(item: string, host: string) {
 export function connectionFault(error: unknown, timeoutMs?: number): string | undefined {
   if (timeoutMs !== undefined) return `no complete answer came within ${timeoutMs} ms`;
   if (!(error instanceof Error)) return undefined;
+  if (error instanceof ProxyRefusal) return PROXIED;
   const { message, code }: { message?: string; code?: string } = Object(error.cause);
   const text = [error.message, message, code].join(" ");
   const fault = text.replace(/^.*?\bclient error\b/s, ""); // without the address
