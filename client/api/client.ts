@@ -189,7 +189,7 @@ export class ApiClient {
     const base = this.#base;
     const text = String(input);
     const url = URL.parse(text, base);
-    // Not by the origin of the URL: a blob: has that of its maker, and a user's name would replace the bearer.
+    // Not by the origin of the URL: a blob: has that of its maker, and a user's name goes beside the bearer.
     if (base && url?.href.startsWith(`${base.origin}/`)) {
       if (/^\s*[/\\]/.test(text)) putBelow(base, url);
       return url;

@@ -91,7 +91,9 @@ async function list(flags: FlagValues, { action }: Command) {
   const { path, state, profile, profiles } = file;
   const place = placeWords(path, state === "absent");
   const applies = profile === undefined ? "" : `profile ${profile} applies; `;
-  const names = profiles.length === 0 ? "" : ` (${applies}profiles: ${profiles.join(", ")})`;
+  const names = profiles.length === 0
+    ? ""
+    : ` (${applies}profiles: ${printable(profiles.join(", "))})`;
   const shownRows = rows.map(({ name, value, source }) => [name, shownValue(value), source]);
   // A secret, whose value is not shown, is an API key where there is no issuer.
   const hasSignIn = rows.some(({ name, value }) => name === "issuer" || value === undefined);
