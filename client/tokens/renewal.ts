@@ -130,9 +130,8 @@ export class TokenRenewal extends EntryRenewal {
         const entry = this.entryOf(tokens, again?.previous);
         // Others may have changed it meanwhile. The new tokens are not revoked: at some providers this
         // would end the stored sign-in of the same browser.
-        const fault = again?.faultIn(entry, store.unstored ?? await store.peek());
+        const fault = await store.saveNew(entry, before, again?.faultIn.bind(again, entry));
         if (fault) throw fault;
-        await store.saveNew(entry, before);
         this.reportStored(entry);
         return entry;
       },

@@ -44,17 +44,27 @@ export class CredentialStore extends StoredCredential {
    * Stores the entry of a new sign-in, whatever is stored. Under the lock, since a refresh may run. Where it
    * cannot be written, it later replaces only the entry that was there then. If that cannot be read, it
    * replaces the one from before the sign-in. So a later sign-out or sign-in of another process wins.
+   *
+   * @param faultIn What prevents the write, by the present entry.
+   * @returns The fault, where there is one.
    */
-  async saveNew(entry: OidcCredentials, before: OidcCredentials | undefined): Promise<void> {
+  async saveNew<T>(
+    entry: OidcCredentials,
+    before: OidcCredentials | undefined,
+    faultIn?: (present: OidcCredentials | undefined) => T,
+  ): Promise<T | undefined> {
     const look = () => this.read().catch(() => before); // nothing waits for it while the write succeeds
     let present = look();
     const { signOuts } = this;
     try {
-      await this.withLock(() => {
+      const fault = await this.withLock(async () => {
         present = look(); // a refresh that had the lock may have stored its tokens
-        return this.#put(entry).catch(() => this.#put(entry));
+        const fault = faultIn?.(this.unstored ?? await present);
+        if (!fault) await this.#put(entry).catch(() => this.#put(entry));
+        return fault;
       });
-      this.shared.unstored.delete(this.key);
+      if (!fault) this.shared.unstored.delete(this.key);
+      return fault;
     } catch (error) {
       throw this.#keepUnstored(entry, [grantOf(await present)], signOuts, error);
     }
