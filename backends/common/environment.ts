@@ -1,5 +1,6 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { isGranted, runLine, WITH_OWN } from "./permission.ts";
+import type { BackendPermission } from "../oidc_credentials_backend.ts";
 import { isDeno, isWindows } from "./runtime.ts";
 
 /** The variable that names the home folder. */
@@ -7,6 +8,13 @@ export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";
 
 /** The variables by which Deno sends `http:` to a proxy, or past it. The same in small letters count, too. */
 export const PROXY_VARIABLES = ["NO_PROXY", "HTTP_PROXY", "ALL_PROXY"];
+
+/** Those of the variables that tell whether a request to this computer would go to a proxy. */
+export function proxyPermissions(url: string): BackendPermission[] {
+  if (!url.startsWith("http:")) return [];
+  const names = PROXY_VARIABLES.flatMap((name) => [name, name.toLowerCase()]);
+  return names.map((variable) => ({ name: "env", variable, need: "optional" }));
+}
 
 /** The text of a variable. Throws where Deno denies it. */
 export function getEnv(name: string): string | undefined {
