@@ -46,9 +46,11 @@ export function credentialsPath(): string {
 
 /** What storing takes in a folder, with the home folder's variable where the path comes from it. */
 export function folderNeeds(folder: string, isBelowHome: boolean): BackendPermission[] {
+  // Deno wants the folder behind a link, too, such as of a home on another disk.
+  const folders = [...new Set([folder, realPathIfGranted(folder)])];
   return [
-    { name: "read", path: folder, need: "sign_in" },
-    { name: "write", path: folder, need: "sign_in" },
+    ...folders.map((path): BackendPermission => ({ name: "read", path, need: "sign_in" })),
+    ...folders.map((path): BackendPermission => ({ name: "write", path, need: "sign_in" })),
     ...isBelowHome ? [{ name: "env", variable: HOME_VARIABLE } as const] : [],
   ];
 }
@@ -93,16 +95,14 @@ export function resolveLink(path: string): string {
 
 /** The path without links, as far as Deno permits to look. */
 export function realPathIfGranted(path: string): string {
-  try {
-    if (isGranted({ name: "read", path })) return Deno.realPathSync(path);
-  } catch {
-    // There is no file yet.
+  for (const [known, rest] of [[path, ""], [dirname(path), basename(path)]] as const) {
+    try {
+      if (isGranted({ name: "read", path: known })) return join(Deno.realPathSync(known), rest);
+    } catch {
+      // There is no file yet.
+    }
   }
-  try {
-    return join(Deno.realPathSync(dirname(path)), basename(path));
-  } catch {
-    return path;
-  }
+  return path;
 }
 
 /** The highest version of the credentials file that this module writes. */

@@ -374,6 +374,19 @@ test("behind a link: the permission that is missing is the one for the target's 
   assertEquals(await run(home, real), { code: 0, stdout: "c\n", stderr: "" });
 });
 
+test("the folder behind a link is among its permissions, as Deno wants both", () => {
+  const { parent } = place();
+  const link = `${folder()}/link`;
+  Deno.symlinkSync(parent, link);
+  const backend = new FileCredentialsBackend({ path: `${link}/credentials.json` });
+  const pathsOf = (kind: string) =>
+    backend.requiredPermissions().flatMap((one) =>
+      one.name === kind && "path" in one ? one.path! : []
+    );
+  assertEquals(pathsOf("read"), [backend.path, link, Deno.realPathSync(parent)]);
+  assertEquals(pathsOf("write"), [link, Deno.realPathSync(parent)]);
+});
+
 test("its identity is the real path, also before there is a file", async () => {
   const { parent, path, backend } = place();
   const links = folder();
