@@ -44,13 +44,19 @@ export function credentialsPath(): string {
   return join(home, ".validmind", "credentials.json");
 }
 
+/**
+ * Read and write of a folder, also of the one behind a link, such as of a home on another disk: Deno judges
+ * a look at an open file by its real path.
+ */
+export function readAndWrite(folder: string): BackendPermission[] {
+  const folders = new Set([folder, realPathIfGranted(folder)]);
+  return [...folders].flatMap((path) => [{ name: "read", path }, { name: "write", path }] as const);
+}
+
 /** What storing takes in a folder, with the home folder's variable where the path comes from it. */
 export function folderNeeds(folder: string, isBelowHome: boolean): BackendPermission[] {
-  // Deno wants the folder behind a link, too, such as of a home on another disk.
-  const folders = [...new Set([folder, realPathIfGranted(folder)])];
   return [
-    ...folders.map((path): BackendPermission => ({ name: "read", path, need: "sign_in" })),
-    ...folders.map((path): BackendPermission => ({ name: "write", path, need: "sign_in" })),
+    ...readAndWrite(folder).map((permission) => ({ ...permission, need: "sign_in" } as const)),
     ...isBelowHome ? [{ name: "env", variable: HOME_VARIABLE } as const] : [],
   ];
 }

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
+import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { catchWarnings } from "../support/caught_warnings.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
@@ -375,16 +376,17 @@ test("behind a link: the permission that is missing is the one for the target's 
 });
 
 test("the folder behind a link is among its permissions, as Deno wants both", () => {
-  const { parent } = place();
+  const real = place().parent;
   const link = `${folder()}/link`;
-  Deno.symlinkSync(parent, link);
-  const backend = new FileCredentialsBackend({ path: `${link}/credentials.json` });
-  const pathsOf = (kind: string) =>
-    backend.requiredPermissions().flatMap((one) =>
-      one.name === kind && "path" in one ? one.path! : []
-    );
-  assertEquals(pathsOf("read"), [backend.path, link, Deno.realPathSync(parent)]);
-  assertEquals(pathsOf("write"), [link, Deno.realPathSync(parent)]);
+  Deno.symlinkSync(real, link);
+  const path = `${link}/credentials`;
+  for (const store of [new FileCredentialsBackend({ path }), new KvCredentialsBackend({ path })]) {
+    const needs = store.requiredPermissions();
+    for (const wanted of [link, real]) {
+      const names = needs.flatMap((one) => "path" in one && one.path === wanted ? one.name : []);
+      assertEquals(names, ["read", "write"]);
+    }
+  }
 });
 
 test("its identity is the real path, also before there is a file", async () => {
