@@ -34,7 +34,7 @@ export function replaceFile(
   path: string,
   text: string,
   { proof, isLocked = true, isUnchanged = () => true }: ReplaceOptions = {},
-): boolean {
+) {
   const temp = proof?.take() ?? createNew(`${path}.tmp`, isLocked);
   let isReplaced = false;
   try {
@@ -128,7 +128,7 @@ function isRemoved(path: string) {
  * Makes a rename in the folder survive a power cut, where the file system can. Windows has no such
  * call. A failure is ignored: the rename has succeeded, and an error would report the opposite.
  */
-export function syncFolder(path: string): void {
+export function syncFolder(path: string) {
   if (isWindows) return;
   try {
     const folder = Deno.openSync(`${path}/.`); // a named pipe in its place has no such name
@@ -143,7 +143,7 @@ export function syncFolder(path: string): void {
 }
 
 /** Removes a file. An absent one is not an error. */
-export function removeIfPresent(path: string): void {
+export function removeIfPresent(path: string) {
   try {
     whileHeld(() => Deno.removeSync(path));
   } catch (error) {
@@ -156,7 +156,7 @@ export function removeIfPresent(path: string): void {
  * creation. A power cut soon after may take a new folder away: to sync the one above takes read of it, which
  * no backend asks for.
  */
-export function makeFolder(file: string): void {
+export function makeFolder(file: string) {
   const path = dirname(file);
   try {
     if (lookIfPresent(path, Deno.statSync) !== undefined) return;
@@ -175,12 +175,12 @@ export function makeFolder(file: string): void {
 }
 
 /** Whether a folder is the module's own, by its name. */
-export function isOwnFolder(folder: string): boolean {
+export function isOwnFolder(folder: string) {
   return basename(folder) === ".validmind";
 }
 
 /** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
-export function closeFolder(folder: string): void {
+export function closeFolder(folder: string) {
   if (!isOwnFolder(folder)) return;
   try {
     const info = Deno.lstatSync(folder);

@@ -56,7 +56,7 @@ export class HeldTokens {
   }
 
   /** Another number after each sign-out. What began before one is not taken over after it. */
-  get era(): number {
+  get era() {
     return this.#forgets + this.#options.stored.signOuts;
   }
 
@@ -88,7 +88,7 @@ export class HeldTokens {
    *
    * @param era The era in which it was read.
    */
-  adopt(entry: OidcCredentials, era = this.era): void {
+  adopt(entry: OidcCredentials, era = this.era) {
     const { bearer, runtime } = this.#options;
     remember(runtime.secrets, secretsOf(entry));
     this.#since = era;
@@ -99,23 +99,23 @@ export class HeldTokens {
   }
 
   /** Takes over an entry that is not stored: the next use goes to the store, to write it. */
-  adoptUnstored(entry: OidcCredentials): void {
+  adoptUnstored(entry: OidcCredentials) {
     this.adopt(entry);
     this.#freshUntil = 0;
   }
 
   /** Notes that the refresh token works no more. */
-  dropRefreshToken(): void {
+  dropRefreshToken() {
     if (this.#entry !== undefined) this.#entry = { ...this.#entry, refresh_token: null };
   }
 
   /** Whether an entry is of another person than the session was, as far as their ID tokens tell. */
-  isOfAnother(entry: OidcCredentials): boolean {
+  isOfAnother(entry: OidcCredentials) {
     return Boolean(this.#person && entry.id_token) && this.#person!.sub !== subOf(entry);
   }
 
   /** Gives the bearer out for some seconds more, up to its end. */
-  bridge(): void {
+  bridge() {
     const { expiresAt = 0 } = this.bearer ?? {};
     this.#freshUntil = Math.min(expiresAt, this.#options.runtime.now() + BRIDGE_MS);
   }
@@ -201,13 +201,13 @@ class SharedState {
   }
 
   /** How often this process has signed out of a key. */
-  signOutsOf(key: string): number {
+  signOutsOf(key: string) {
     const [all = 0, own = 0] = ["", key].map((one) => this.#signOuts.get(one));
     return all + own;
   }
 
   /** Ends the sessions of a key, or of all. */
-  signOut(key = ""): void {
+  signOut(key = "") {
     this.#signOuts.set(key, (this.#signOuts.get(key) ?? 0) + 1);
   }
 }
@@ -234,7 +234,7 @@ export class StoredCredential {
   }
 
   /** How often this process has signed out of the entry. */
-  get signOuts(): number {
+  get signOuts() {
     return this.shared.signOutsOf(this.key);
   }
 
