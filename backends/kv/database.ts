@@ -30,7 +30,7 @@ export class KvDatabase {
   }
 
   /** Opens the store, and makes the database file where there is none. */
-  static async open(options: KvDatabaseOptions): Promise<KvDatabase> {
+  static async open(options: KvDatabaseOptions) {
     const { path } = options;
     if (typeof Deno.openKv !== "function") {
       throw new CredentialsBackendError("unstable_kv_required", {

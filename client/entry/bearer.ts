@@ -112,7 +112,7 @@ export function freshUntil({ expiresAt, lifetimeMs = Infinity }: Bearer) {
 }
 
 /** The end of a bearer, as events tell it. */
-export function endOf(bearer: Bearer | undefined): { expiresAt?: Date } {
+export function endOf(bearer: Bearer | undefined) {
   return bearer ? { expiresAt: new Date(bearer.expiresAt) } : {};
 }
 

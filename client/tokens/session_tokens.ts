@@ -61,24 +61,24 @@ export class HeldTokens {
   }
 
   /** The entry in use, for display. */
-  get entry(): OidcCredentials | undefined {
+  get entry() {
     if (this.#since === this.era) return this.#entry;
     return undefined;
   }
 
   /** The bearer in use, fresh or not. */
-  get bearer(): Bearer | undefined {
+  get bearer() {
     return this.entry && this.#bearer;
   }
 
   /** The bearer, while it is fresh. */
-  get fresh(): Bearer | undefined {
+  get fresh() {
     if (this.#options.runtime.now() < this.#freshUntil) return this.bearer;
     return undefined;
   }
 
   /** The bearer, until its end. */
-  get alive(): Bearer | undefined {
+  get alive() {
     if (isAlive(this.bearer, this.#options.runtime.now())) return this.bearer;
     return undefined;
   }
@@ -121,7 +121,7 @@ export class HeldTokens {
   }
 
   /** Drops the tokens, and gives their entry. */
-  forget(): OidcCredentials | undefined {
+  forget() {
     const { entry } = this;
     this.#forgets++;
     this.#entry = this.#bearer = undefined;
@@ -229,7 +229,7 @@ export class StoredCredential {
   }
 
   /** The entry of this process that could not be stored yet. */
-  get unstored(): OidcCredentials | undefined {
+  get unstored() {
     return this.shared.unstored.get(this.key)?.entry;
   }
 
@@ -263,7 +263,7 @@ export class StoredCredential {
 }
 
 /** The same for two backends with one identity; without an identity for one backend alone. */
-export function sharedState(backend: OidcCredentialsBackend): SharedState {
+export function sharedState(backend: OidcCredentialsBackend) {
   const id: unknown = backend.storeId;
   const isNamed = typeof id === "string";
   const state = (isNamed ? byId.get(id) : byBackend.get(backend)) ?? new SharedState();

@@ -1,9 +1,6 @@
 import { untilAborted } from "../../backends/common/promises.ts";
-import type {
-  OidcCredentials,
-  OidcCredentialsBackend,
-} from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, coversScope } from "../entry/bearer.ts";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { coversScope } from "../entry/bearer.ts";
 import { type ApiDemand, throwToCaller, ValidMindAuthError } from "../errors.ts";
 import type { TokenRenewal } from "./renewal.ts";
 import { HeldTokens, type TokenSourceOptions } from "./session_tokens.ts";
@@ -30,7 +27,7 @@ export class TokenSource {
     this.held = new HeldTokens(options);
   }
 
-  get backend(): OidcCredentialsBackend {
+  get backend() {
     return this.#options.stored.backend;
   }
 
@@ -61,7 +58,7 @@ export class TokenSource {
    * @param rejected A bearer that is not to be given. It is replaced unless it has been already.
    * @param claims The claims that a refresh asks for.
    */
-  async bearer(rejected?: string, signal?: AbortSignal, claims?: string): Promise<Bearer> {
+  async bearer(rejected?: string, signal?: AbortSignal, claims?: string) {
     const fresh = rejected === undefined && this.held.fresh;
     if (this.#isLast && !fresh) return this.#lastBearer(rejected);
     return fresh ||
@@ -78,7 +75,7 @@ export class TokenSource {
     rejected: string | undefined,
     signal?: AbortSignal,
     demand?: ApiDemand,
-  ): Promise<Bearer> {
+  ) {
     if (this.#isLast) return this.#lastBearer(rejected);
     const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
     const mayRenew = !isQuiet && (!demand || demand.claims);
@@ -130,7 +127,7 @@ export class TokenSource {
   }
 
   /** The slow half, which is loaded where the stored tokens do not serve. */
-  renewal(): Promise<TokenRenewal> {
+  renewal() {
     return this.#renewal ??= import("./renewal.ts")
       .then(({ TokenRenewal }) => new TokenRenewal(this.#options, this.held));
   }

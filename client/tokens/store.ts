@@ -14,12 +14,12 @@ import { type Grant, StoredCredential, type Unstored } from "./session_tokens.ts
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
   /** The entry, after a further try of an unsuccessful write; `undefined` when there is none. */
-  async load(): Promise<OidcCredentials | undefined> {
+  async load() {
     return await this.withLock(() => this.loadLocked()).catch(() => this.unstored ?? this.read());
   }
 
   /** The same, for a caller that holds the lock. */
-  async loadLocked(): Promise<OidcCredentials | undefined> {
+  async loadLocked() {
     const unstored = this.shared.unstored.get(this.key);
     if (unstored === undefined) return await this.read();
     const { entry, replaces } = unstored;
@@ -35,7 +35,7 @@ export class CredentialStore extends StoredCredential {
   }
 
   /** The entry while another process holds the lock. Reports no fault. */
-  async peek(): Promise<OidcCredentials | undefined> {
+  async peek() {
     if (this.unstored !== undefined) return undefined;
     return await this.read().catch(() => undefined);
   }
