@@ -1,4 +1,4 @@
-import { isSameFile, lookIfPresent } from "../common/judge_path.ts";
+import { isStillAt } from "../common/judge_path.ts";
 import { Queue } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
 import { CredentialsBackendError, SIGN_OUT_OF_ALL } from "../credentials_backend_error.ts";
@@ -78,9 +78,7 @@ export class KvDatabase {
 
   /** Refuses to go on with a file that somebody has removed: SQLite would read and write it all the same. */
   #assertThere(action: string) {
-    if (this.#file === undefined) return;
-    const found = lookIfPresent(this.#file.path);
-    if (found !== undefined && isSameFile(found, this.#file.info)) return;
+    if (this.#file === undefined || isStillAt(this.#file.path, this.#file.info)) return;
     throw new CredentialsBackendError("backend_unavailable", {
       action: `${action} ${this.#options.path}`,
       reason: "its file was removed or replaced while it was open",
