@@ -428,9 +428,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     return await repeat({ tries: 20, withinMs: 10_000, over }, async () => {
       const present = await this.#inner.get(rowName(key));
       if (!isReplaced(await this.#entryIn(key, present))) return false;
-      const isPresent = (found: OidcCredentials | undefined) =>
-        ciphertextOf(found) === ciphertextOf(present);
-      const stored = await this.#inner.put(rowName(key), row, { isReplaced: isPresent });
+      const stored = await this.#inner.put(rowName(key), row, {
+        isReplaced: (found) => ciphertextOf(found) === ciphertextOf(present),
+      });
       return stored === false ? undefined : true;
     });
   }

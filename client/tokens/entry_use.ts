@@ -41,7 +41,6 @@ export function markSpent(token: string) {
 
 /** One session's stored entry: whether it serves the session, and the means to get another one. */
 export class EntryUse {
-  readonly options: TokenSourceOptions;
   readonly store: CredentialStore;
   /** Whether a new token needs no stored one, and no person. */
   readonly isAlone: boolean;
@@ -51,9 +50,8 @@ export class EntryUse {
   #key: Promise<CryptoKeyPair | undefined> | undefined;
   #keyPart: unknown;
 
-  constructor(options: TokenSourceOptions) {
+  constructor(readonly options: TokenSourceOptions) {
     const { stored: { backend, key }, identity } = options;
-    this.options = options;
     this.store = new CredentialStore(backend, key);
     this.isAlone = asksNobody(identity.flow);
     this.#timeOf = followProvider(options, this.store.shared.skews);

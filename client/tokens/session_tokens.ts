@@ -217,14 +217,10 @@ const byBackend = new WeakMap<object, SharedState>();
 
 /** One credential in a backend, as every start reads it. `CredentialStore` changes it. */
 export class StoredCredential {
-  readonly backend: OidcCredentialsBackend;
-  readonly key: string;
   /** The same object for two backends that lead to one place. */
   readonly shared: SharedState;
 
-  constructor(backend: OidcCredentialsBackend, key: string) {
-    this.backend = backend;
-    this.key = key;
+  constructor(readonly backend: OidcCredentialsBackend, readonly key: string) {
     this.shared = sharedState(backend);
   }
 
