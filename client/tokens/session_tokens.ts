@@ -224,9 +224,14 @@ export class StoredCredential {
     this.shared = sharedState(backend);
   }
 
+  /** What this process keeps until it can be stored. */
+  get kept() {
+    return this.shared.unstored.get(this.key);
+  }
+
   /** The entry of this process that could not be stored yet. */
   get unstored() {
-    return this.shared.unstored.get(this.key)?.entry;
+    return this.kept?.entry;
   }
 
   /** How often this process has signed out of the entry. */
