@@ -16,7 +16,7 @@ import { importDpopKey } from "../provider/dpop_key.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { loginRequired } from "./login_required.ts";
 import { followProvider, toEntry } from "./new_entry.ts";
-import type { TokenSourceOptions } from "./session_tokens.ts";
+import type { TokenSourceOptions } from "./held_tokens.ts";
 import { CredentialStore } from "./store.ts";
 
 /** The reason of an entry whose tokens cannot be used for lack of their key. */

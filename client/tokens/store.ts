@@ -9,7 +9,7 @@ import type {
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { type Grant, StoredCredential, type Unstored } from "./session_tokens.ts";
+import { type Grant, StoredCredential, type Unstored } from "./stored_credential.ts";
 
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
