@@ -17,7 +17,7 @@ export function isSecureUrl(url: URL) {
 }
 
 /** A secure URL that holds no secret itself, which would be shown with it; `null` for any other text. */
-export function parsePlainUrl(text: string) {
+export function parsePlainUrl(text: string): URL | null {
   const url = URL.parse(text);
   if (url === null || !isSecureUrl(url)) return null;
   if (url.username + url.password + url.search + url.hash !== "") return null;

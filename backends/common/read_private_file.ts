@@ -70,7 +70,7 @@ export function readPrivateBytes(path: string, options: PrivateFileOptions): Pri
 }
 
 /** `undefined` where the file was replaced or written meanwhile: half a token may look like one. */
-function readOnce(path: string, options: PrivateFileOptions) {
+function readOnce(path: string, options: PrivateFileOptions): PrivateContent | undefined {
   const { what, maxBytes = 1024 * 1024, forbiddenMode = 0o077 } = options;
   const link = Deno.lstatSync(path);
   const found = link.isSymlink ? Deno.statSync(path) : link;

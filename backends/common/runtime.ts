@@ -8,7 +8,7 @@ export const isDeno: boolean = "Deno" in globalThis;
 export const isWindows: boolean = isDeno && Deno.build.os === "windows";
 
 /** The kernel of the notebook that this code runs in, if it runs in one. */
-export function notebook() {
+export function notebook(): typeof Deno.jupyter | undefined {
   try {
     return Deno.jupyter; // throws outside a kernel
   } catch {

@@ -4,7 +4,7 @@ import { faultOfOwner, lookIfPresent } from "../common/judge_path.ts";
 import { basename, dirname, isAbsolute, join } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
-import { readPrivateBytes } from "../common/read_private_file.ts";
+import { type PrivateContent, readPrivateBytes } from "../common/read_private_file.ts";
 import {
   corruptEntry,
   CredentialsBackendError,
@@ -63,7 +63,7 @@ const LARGEST_BYTES = 64 * 1024 * 1024;
  * @throws {CredentialsBackendError} `backend_denied`, `backend_unavailable`. Deno's own errors pass
  * unchanged.
  */
-export function readOwnFile(path: string) {
+export function readOwnFile(path: string): PrivateContent {
   return readPrivateBytes(path, {
     what: "any credentials file",
     maxBytes: LARGEST_BYTES,
@@ -117,7 +117,10 @@ export interface CredentialsDocument {
 }
 
 /** The document in the file at `path`, and the file as it was before; an empty document without a file. */
-export function readDocument(path: string) {
+export function readDocument(path: string): {
+  document: CredentialsDocument;
+  info: Deno.FileInfo | undefined;
+} {
   try {
     const { bytes, info } = readOwnFile(path);
     return { document: parseDocument(bytes, path), info };

@@ -10,7 +10,7 @@ import { isOwnFolder, removeIfPresent, replaceFile } from "./replace_file.ts";
  * The files whose paths go on after `path` as `ending` says, with that; none where Deno does not permit to
  * look, or where there is no folder or one of a neighbour.
  */
-export function filesBeside(path: string, ending: RegExp) {
+export function filesBeside(path: string, ending: RegExp): { path: string; found: string[] }[] {
   const folder = dirname(path);
   const base = basename(path);
   if (!isGranted({ name: "read", path: folder })) return [];

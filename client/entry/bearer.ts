@@ -117,7 +117,7 @@ export function freshUntil({ expiresAt, lifetimeMs = Infinity }: Bearer) {
 }
 
 /** The end of a bearer, as events tell it. */
-export function endOf(bearer: Bearer | undefined) {
+export function endOf(bearer: Bearer | undefined): { expiresAt?: Date } {
   return bearer ? { expiresAt: new Date(bearer.expiresAt) } : {};
 }
 

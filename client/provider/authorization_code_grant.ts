@@ -1,6 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { given } from "../../backends/common/json.ts";
 import { remember } from "../../backends/common/redaction.ts";
+import type { TokenSet } from "../entry/bearer.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { refusalError } from "./error.ts";
@@ -91,7 +92,7 @@ export async function redeemAuthorization(
   { redirectUri, state, nonce, verifier, dpopKey }: Authorization,
   answer: URLSearchParams,
   signal?: AbortSignal,
-) {
+): Promise<TokenSet> {
   return await provider.use("sign in", signal, async (context) => {
     const { server, client, auth } = context;
     // Its other parameters are words, such as Google's prompt=consent, and have to stay in messages.

@@ -22,7 +22,7 @@ const ENDPOINTS = [
 export async function discoverProvider(
   issuer: string,
   options: oauth.DiscoveryRequestOptions,
-) {
+): Promise<oauth.AuthorizationServer> {
   const url = new URL(issuer);
   let response = await oauth.discoveryRequest(url, options);
   const isThere = response.status !== 404;

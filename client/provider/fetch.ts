@@ -228,7 +228,7 @@ function runAtLimit(ms: number, stop: () => void) {
  * A form that is sent once. Deno sends a text body again when a kept connection ends before the answer
  * (denoland/deno#32566), and a refresh token that is sent twice looks stolen. A Blob is sent once.
  */
-function formOnce({ body, headers }: RequestInit) {
+function formOnce({ body, headers }: RequestInit): RequestInit {
   if (!(body instanceof URLSearchParams)) return {};
   const others = Object.fromEntries(new Headers(headers));
   return { body: new Blob([body.toString()]), headers: { ...others, "content-type": FORM } };

@@ -161,7 +161,7 @@ export class OidcProvider {
 export async function openProvider(
   identity: OidcIdentity,
   runtime: Runtime,
-) {
+): Promise<OidcProvider> {
   if (identity.proof === undefined) return new OidcProvider(identity, runtime);
   const { clientAuth } = await import("./client_auth.ts");
   return new OidcProvider(identity, runtime, clientAuth(identity.proof));

@@ -5,6 +5,7 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import {
   type AnswerTime,
   asksNobody,
+  type Bearer,
   bearerOf,
   coversScope,
   endOf,
@@ -58,14 +59,14 @@ export class EntryUse {
   }
 
   /** The provider, loaded at the first need. */
-  async openProvider() {
+  async openProvider(): Promise<OidcProvider> {
     const { identity, runtime } = this.options;
     const open = async () => (await loadProvider()).openProvider(identity, runtime);
     return await this.#provider.get(open);
   }
 
   /** The entry for new tokens, by the time of the answer that brought them. */
-  entryOf(tokens: TokenSet, previous?: OidcCredentials) {
+  entryOf(tokens: TokenSet, previous?: OidcCredentials): OidcCredentials {
     const { identity, bearer } = this.options;
     return toEntry(tokens, identity, bearer, this.#timeOf(tokens.time), previous);
   }
@@ -81,12 +82,12 @@ export class EntryUse {
     return loginRequired(this.options, reason, cause, demand);
   }
 
-  bearerIn(entry: OidcCredentials) {
+  bearerIn(entry: OidcCredentials): Bearer | undefined {
     return bearerOf(entry, this.options.bearer);
   }
 
   /** The bearer of an entry that is for the requested scope, and has the key of its tokens. */
-  async servedBy(stored: OidcCredentials | undefined) {
+  async servedBy(stored: OidcCredentials | undefined): Promise<Bearer | undefined> {
     const { scope } = this.options.identity;
     const serves = stored && coversScope(stored, scope) && await this.#hasKey(stored);
     if (serves) return this.bearerIn(stored);
@@ -97,7 +98,7 @@ export class EntryUse {
   async freshIn(
     stored: OidcCredentials | undefined,
     rejected: string | undefined,
-  ) {
+  ): Promise<OidcCredentials | undefined> {
     const bearer = await this.servedBy(stored);
     const isOther = isFresh(bearer, this.options.runtime.now()) && bearer.token !== rejected;
     if (isOther) return stored;
@@ -129,7 +130,7 @@ export class EntryUse {
    * A stored key for use, or `undefined` without a usable one. It is the same object for the same key,
    * since the nonces of its servers are remembered by it.
    */
-  async importKey(jwk: unknown) {
+  async importKey(jwk: unknown): Promise<CryptoKeyPair | undefined> {
     const x = (jwk as JsonWebKey | null | undefined)?.x;
     if (x !== this.#keyPart) this.#key = undefined;
     this.#keyPart = x;

@@ -56,29 +56,29 @@ export class HeldTokens {
   }
 
   /** Another number after each sign-out. What began before one is not taken over after it. */
-  get era() {
+  get era(): number {
     return this.#forgets + this.#options.stored.signOuts;
   }
 
   /** The entry in use, for display. */
-  get entry() {
+  get entry(): OidcCredentials | undefined {
     if (this.#since === this.era) return this.#entry;
     return undefined;
   }
 
   /** The bearer in use, fresh or not. */
-  get bearer() {
+  get bearer(): Bearer | undefined {
     return this.entry && this.#bearer;
   }
 
   /** The bearer, while it is fresh. */
-  get fresh() {
+  get fresh(): Bearer | undefined {
     if (this.#options.runtime.now() < this.#freshUntil) return this.bearer;
     return undefined;
   }
 
   /** The bearer, until its end. */
-  get alive() {
+  get alive(): Bearer | undefined {
     if (isAlive(this.bearer, this.#options.runtime.now())) return this.bearer;
     return undefined;
   }
@@ -121,7 +121,7 @@ export class HeldTokens {
   }
 
   /** Drops the tokens, and gives their entry. */
-  forget() {
+  forget(): OidcCredentials | undefined {
     const { entry } = this;
     this.#forgets++;
     this.#entry = this.#bearer = undefined;

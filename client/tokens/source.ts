@@ -1,6 +1,9 @@
 import { untilAborted } from "../../backends/common/promises.ts";
-import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { coversScope } from "../entry/bearer.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
+import { type Bearer, coversScope } from "../entry/bearer.ts";
 import { type ApiDemand, throwToCaller, ValidMindAuthError } from "../errors.ts";
 import type { TokenRenewal } from "./renewal.ts";
 import { HeldTokens, type TokenSourceOptions } from "./held_tokens.ts";
@@ -27,7 +30,7 @@ export class TokenSource {
     this.held = new HeldTokens(options);
   }
 
-  get backend() {
+  get backend(): OidcCredentialsBackend {
     return this.#options.stored.backend;
   }
 
@@ -58,7 +61,7 @@ export class TokenSource {
    * @param rejected A bearer that is not to be given. It is replaced unless it has been already.
    * @param claims The claims that a refresh asks for.
    */
-  async bearer(rejected?: string, signal?: AbortSignal, claims?: string) {
+  async bearer(rejected?: string, signal?: AbortSignal, claims?: string): Promise<Bearer> {
     const fresh = rejected === undefined && this.held.fresh;
     if (this.#isLast && !fresh) return this.#lastBearer(rejected);
     return fresh ||
@@ -75,7 +78,7 @@ export class TokenSource {
     rejected: string | undefined,
     signal?: AbortSignal,
     demand?: ApiDemand,
-  ) {
+  ): Promise<Bearer> {
     if (this.#isLast) return this.#lastBearer(rejected);
     const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
     const mayRenew = !isQuiet && (!demand || demand.claims);
@@ -127,7 +130,7 @@ export class TokenSource {
   }
 
   /** The slow half, which is loaded where the stored tokens do not serve. */
-  renewal() {
+  renewal(): Promise<TokenRenewal> {
     return this.#renewal ??= import("./renewal.ts")
       .then(({ TokenRenewal }) => new TokenRenewal(this.#options, this.held));
   }

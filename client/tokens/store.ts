@@ -14,12 +14,12 @@ import { type Grant, StoredCredential, type Unstored } from "./stored_credential
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
   /** The entry, after a further try of an unsuccessful write; `undefined` when there is none. */
-  async load() {
+  async load(): Promise<OidcCredentials | undefined> {
     return await this.withLock(() => this.loadLocked()).catch(() => this.unstored ?? this.read());
   }
 
   /** The same, for a caller that holds the lock. */
-  async loadLocked() {
+  async loadLocked(): Promise<OidcCredentials | undefined> {
     const unstored = this.kept;
     if (unstored === undefined) return await this.read();
     const { entry, replaces } = unstored;
@@ -35,7 +35,7 @@ export class CredentialStore extends StoredCredential {
   }
 
   /** The entry while another process holds the lock. Reports no fault. */
-  async peek() {
+  async peek(): Promise<OidcCredentials | undefined> {
     if (this.unstored !== undefined) return undefined;
     return await this.read().catch(() => undefined);
   }
