@@ -39,7 +39,7 @@ export interface PrivateContent {
 /**
  * The text of a file that other users of the host may have touched: see {@linkcode readPrivateBytes}.
  */
-export function readPrivateFile(path: string, options: PrivateFileOptions) {
+export function readPrivateFile(path: string, options: PrivateFileOptions): string {
   const { bytes } = readPrivateBytes(path, options);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);

@@ -77,7 +77,7 @@ export function readOwnFile(path: string): PrivateContent {
 }
 
 /** The path of the file itself, also where the given path is a link to it. A planted link is refused. */
-export function resolveLink(path: string) {
+export function resolveLink(path: string): string {
   let target = path;
   try {
     const link = lookIfPresent(path);
@@ -92,7 +92,7 @@ export function resolveLink(path: string) {
 }
 
 /** The path without links, as far as Deno permits to look. */
-export function realPathIfGranted(path: string) {
+export function realPathIfGranted(path: string): string {
   try {
     if (isGranted({ name: "read", path })) return Deno.realPathSync(path);
   } catch {
@@ -184,7 +184,7 @@ function parseExactly(text: string): unknown {
 }
 
 /** The text that a document is written as. */
-export function serializeDocument(document: CredentialsDocument) {
+export function serializeDocument(document: CredentialsDocument): string {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
@@ -211,7 +211,7 @@ export function getEntry(
  *
  * @throws {CredentialsBackendError} `backend_version`.
  */
-export function assertWritable({ version }: CredentialsDocument, path: string) {
+export function assertWritable({ version }: CredentialsDocument, path: string): void {
   if (version > VERSION) throw newerVersion(path, version);
 }
 
@@ -219,7 +219,7 @@ export function assertWritable({ version }: CredentialsDocument, path: string) {
 const CREDENTIALS = /^(\{[^{}[\]]*"credentials"\s*:\s*\{.*|\{\s*("version"\s*:\s*\d+\s*)?\}|)$/s;
 
 /** Whether a text is a credentials file, whole or damaged, rather than another program's file. */
-export function looksLikeCredentials(text: string) {
+export function looksLikeCredentials(text: string): boolean {
   return CREDENTIALS.test(text.trim());
 }
 

@@ -171,7 +171,7 @@ async function push(context: RequestContext, query: Record<string, string>) {
 export async function authorizationObstacle(
   provider: OidcProvider,
   signal?: AbortSignal,
-) {
+): Promise<string | undefined> {
   // deno-lint-ignore require-await -- as every run of a provider
   return await provider.use("start the sign-in", signal, async ({ server }) => {
     const { authorization_endpoint, response_types_supported: types = ["code"] } = server;

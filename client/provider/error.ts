@@ -30,7 +30,7 @@ export function providerError(
   issuer: string,
   error: unknown,
   advice: RefusalAdvice,
-) {
+): Error {
   if (isOwnError(error)) return error;
   const refusal = refusalIn(error);
   if (refusal === undefined) return invalidAnswer(action, issuer, error);

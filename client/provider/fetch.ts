@@ -161,7 +161,7 @@ function readRequest({ at }: Endpoint, { body, headers }: RequestInit) {
  * without one (Keycloak sends none) by the `iat` of the ID token that it brought. `undefined` where
  * neither tells.
  */
-export function providerSkew(date: string | null, issuedAt?: unknown) {
+export function providerSkew(date: string | null, issuedAt?: unknown): number | undefined {
   const sent = parseHttpDate(date);
   if (!Number.isNaN(sent)) return secondsAhead(sent, DAY_SECONDS);
   return secondsAhead(Number(issuedAt) * 1000, MAX_SKEW_SECONDS);

@@ -129,7 +129,7 @@ export function keysNamedBy(idToken: string, all: readonly Json[]): Json[] {
 }
 
 /** The error for an ID token that none of the provider's keys has signed. */
-export function noSigner() {
+export function noSigner(): Error {
   return unfit("its signature fits no key of the provider", oauth.KEY_SELECTION);
 }
 

@@ -78,7 +78,7 @@ export class OidcProvider {
    * @param isDevice Whether `openid` may go as well: Spring refuses it in the device flow.
    * @returns The scopes; `undefined` where none can go.
    */
-  async narrowScope(error: unknown, isDevice: boolean) {
+  async narrowScope(error: unknown, isDevice: boolean): Promise<string | undefined> {
     const { scope, isDefaultScope } = this.identity;
     if (!isDefaultScope || refusalKind(error) !== "scope") return undefined;
     const { scopes_supported: stated = STANDARD_SCOPES } = await this.#discover();

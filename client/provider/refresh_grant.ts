@@ -145,7 +145,7 @@ const OTHER_PERSON = "the new ID token is of another person";
  *
  * @param subject The person of the former ID token.
  */
-export function reasonAgainst(subject: Subject, claims: Subject) {
+export function reasonAgainst(subject: Subject, claims: Subject): string | undefined {
   const [first, second] = [subject, claims].map(({ iss }) => withoutSlash(String(iss)));
   if (subject.sub !== claims.sub || first !== second) return OTHER_PERSON;
   // A nonce that comes back is the one of the sign-in.

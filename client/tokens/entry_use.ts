@@ -12,7 +12,7 @@ import {
   isFresh,
   type TokenSet,
 } from "../entry/bearer.ts";
-import type { ApiDemand } from "../errors.ts";
+import type { ApiDemand, ValidMindAuthError } from "../errors.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { loginRequired } from "./login_required.ts";
@@ -36,7 +36,7 @@ const NO_REFRESH_TOKEN =
 const spent = new Set<string>();
 
 /** Remembers, for this process, that a refresh token is used up. */
-export function markSpent(token: string) {
+export function markSpent(token: string): void {
   remember(spent, [token]);
 }
 
@@ -72,13 +72,13 @@ export class EntryUse {
   }
 
   /** Reports an entry that was stored. */
-  reportStored(entry: OidcCredentials) {
+  reportStored(entry: OidcCredentials): void {
     const backend = backendName(this.store.backend);
     this.options.runtime.emit?.({ type: "stored", backend, ...endOf(this.bearerIn(entry)) });
   }
 
   /** The error where a person has to sign in and is not asked. */
-  loginRequired(reason: string, cause?: Error, demand?: ApiDemand) {
+  loginRequired(reason: string, cause?: Error, demand?: ApiDemand): ValidMindAuthError {
     return loginRequired(this.options, reason, cause, demand);
   }
 
@@ -106,7 +106,7 @@ export class EntryUse {
   }
 
   /** The reason why new tokens are not to be had without a person, if there is one. */
-  async obstacleIn(stored: OidcCredentials | undefined) {
+  async obstacleIn(stored: OidcCredentials | undefined): Promise<string | undefined> {
     const { identity } = this.options;
     if (this.isAlone) return undefined;
     if (stored === undefined) return "no sign-in is stored";

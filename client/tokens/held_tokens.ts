@@ -88,7 +88,7 @@ export class HeldTokens {
    *
    * @param era The era in which it was read.
    */
-  adopt(entry: OidcCredentials, era = this.era) {
+  adopt(entry: OidcCredentials, era = this.era): void {
     const { bearer, runtime } = this.#options;
     remember(runtime.secrets, secretsOf(entry));
     this.#since = era;
@@ -99,23 +99,23 @@ export class HeldTokens {
   }
 
   /** Takes over an entry that is not stored: the next use goes to the store, to write it. */
-  adoptUnstored(entry: OidcCredentials) {
+  adoptUnstored(entry: OidcCredentials): void {
     this.adopt(entry);
     this.#freshUntil = 0;
   }
 
   /** Notes that the refresh token works no more. */
-  dropRefreshToken() {
+  dropRefreshToken(): void {
     if (this.#entry !== undefined) this.#entry = { ...this.#entry, refresh_token: null };
   }
 
   /** Whether an entry is of another person than the session was, as far as their ID tokens tell. */
-  isOfAnother(entry: OidcCredentials) {
+  isOfAnother(entry: OidcCredentials): boolean {
     return Boolean(this.#person && entry.id_token) && this.#person!.sub !== subOf(entry);
   }
 
   /** Gives the bearer out for some seconds more, up to its end. */
-  bridge() {
+  bridge(): void {
     const { expiresAt = 0 } = this.bearer ?? {};
     this.#freshUntil = Math.min(expiresAt, this.#options.runtime.now() + BRIDGE_MS);
   }

@@ -35,7 +35,7 @@ export class TokenRenewal extends EntryRenewal {
     era: number,
     signal?: AbortSignal,
     demand?: ApiDemand,
-  ) {
+  ): Promise<boolean> {
     const { store } = this;
     const { asksFirst, beforeProvider } = this.options;
     let stored = read;
@@ -56,7 +56,7 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Asks the person for a sign-in that meets a demand of the API. It replaces that of the same person. */
-  async signInAgain(demand: ApiDemand, signal?: AbortSignal) {
+  async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
     const { ask, beforeProvider } = this.options;
     if (!ask) {
       throw this.loginRequired(

@@ -40,7 +40,7 @@ export class TokenSource {
    * @param demand The demand of an API, for which the person is always asked.
    * @returns Whether the person was asked.
    */
-  async signIn(signal?: AbortSignal, demand?: ApiDemand) {
+  async signIn(signal?: AbortSignal, demand?: ApiDemand): Promise<boolean> {
     const { stored, identity, asksFirst } = this.#options;
     const { era } = this.held;
     // Unstored tokens and DPoP keys are handled by the renewal.
@@ -107,25 +107,25 @@ export class TokenSource {
   }
 
   /** Whether the sign-in is still stored, and not that of another person. */
-  async isStored(signal?: AbortSignal) {
+  async isStored(signal?: AbortSignal): Promise<boolean> {
     const entry = await untilAborted(this.#options.stored.read(), signal);
     return entry !== undefined && !this.held.isOfAnother(entry);
   }
 
   /** The way to sign in as an API demands, where `Session.signIn` may not ask. */
-  async remedyFor(demand: ApiDemand) {
+  async remedyFor(demand: ApiDemand): Promise<string | undefined> {
     const { ask, silencedBy } = this.#options;
     if (ask !== undefined || silencedBy === undefined) return undefined;
     return (await this.renewal()).loginRequired("", undefined, demand).remedy;
   }
 
   /** Ends, for a while, the refreshes because of a 401: the API has refused a new token as well. */
-  keepQuiet() {
+  keepQuiet(): void {
     this.#quietUntil = this.#options.runtime.elapsed() + QUIET_MS;
   }
 
   /** Ends the refreshes: their permissions are given up. */
-  stopRefreshing() {
+  stopRefreshing(): void {
     this.#isLast = true;
   }
 

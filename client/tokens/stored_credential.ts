@@ -77,7 +77,7 @@ class SharedState {
   }
 
   /** Ends the sessions of a key, or of all. */
-  signOut(key = "") {
+  signOut(key = ""): void {
     this.#signOuts.set(key, (this.#signOuts.get(key) ?? 0) + 1);
   }
 }
@@ -95,7 +95,7 @@ export class StoredCredential {
   }
 
   /** What this process keeps until it can be stored. */
-  get kept(): OidcCredentials | undefined {
+  get kept() {
     return this.shared.unstored.get(this.key);
   }
 
