@@ -29,10 +29,7 @@ function memory(rows: Record<string, OidcCredentials> = {}): MemoryCredentialsBa
 }
 
 /** A memory backend of three methods, with others in their place or beside them. */
-function altered(
-  good: MemoryCredentialsBackend,
-  methods: Partial<OidcCredentialsBackend> = {},
-): OidcCredentialsBackend {
+function altered(good: MemoryCredentialsBackend, methods: Partial<OidcCredentialsBackend> = {}) {
   return { ...minimal(good), ...methods };
 }
 

@@ -30,10 +30,7 @@ export class FlakyBackend extends SpyBackend {
   }
 }
 
-export function fault(
-  code: CredentialsBackendErrorCode,
-  where = "somewhere",
-): CredentialsBackendError {
+export function fault(code: CredentialsBackendErrorCode, where = "somewhere") {
   return new CredentialsBackendError(code, {
     action: `reach ${where}`,
     reason: "it failed",

@@ -28,10 +28,7 @@ function make(parent = folder()) {
 }
 
 /** Runs `fn`, and gives its steps on the disk. Each change is made after a write of a file. */
-async function observed(
-  fn: () => Promise<unknown>,
-  changes: (() => void)[] = [],
-): Promise<string[]> {
+async function observed(fn: () => Promise<unknown>, changes: (() => void)[] = []) {
   const steps: string[] = [];
   const { renameSync, FsFile: { prototype } } = Deno;
   const { syncSync } = prototype;

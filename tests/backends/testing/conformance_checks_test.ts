@@ -267,9 +267,7 @@ Deno.test("the conformance suite's faults cover every check but those that need 
   const missed = CONFORMANCE_CHECKS.map(([name]) => name).filter((name) =>
     !found.some((start) => name.startsWith(start))
   );
-  assertEquals(missed, [
-    "loses nothing to several processes, nor its lock to one that is killed",
-  ]);
+  assertEquals(missed, ["loses nothing to several processes, nor its lock to one that is killed"]);
 });
 
 Deno.test("the conformance suite removes its entries, and leaves those of others", async () => {

@@ -153,10 +153,7 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
       errorCode: "E0000003",
       errorSummary: "The request body was not well-formed.",
     },
-    "refresh 401 refused - mem": {
-      errorCode: "E0000011",
-      errorSummary: "Invalid token provided",
-    },
+    "refresh 401 refused - mem": { errorCode: "E0000011", errorSummary: "Invalid token provided" },
     "device 405 fault - seen": {
       errorCode: "E0000022",
       errorSummary: "The endpoint does not support the provided HTTP method",

@@ -159,9 +159,7 @@ Deno.test("clearOidcCredentials: variables that may not be read are no empty var
 
 Deno.test(
   "clearOidcCredentials: the client's key has to be readable before anything goes, to revoke",
-  {
-    permissions: { env: true },
-  },
+  { permissions: { env: true } },
   async () => {
     const credentialsBackend = storeOf(OTHER_KEY);
     const ownFetch = () => Promise.reject(new Error("not to be called"));
