@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
-  CredentialsBackendError,
   MemoryCredentialsBackend,
   type OidcCredentials,
   type OidcCredentialsBackend,
@@ -10,6 +9,7 @@ import { testCredentialsBackend } from "../../../backends/testing.ts";
 import { CONFORMANCE_CHECKS } from "../../../backends/testing/conformance_checks.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { replace } from "../../support/replace.ts";
+import { storeError } from "../../support/error_parts.ts";
 
 /** A memory backend in which some methods are wrong. */
 type Fault = (good: MemoryCredentialsBackend) => Partial<OidcCredentialsBackend>;
@@ -293,11 +293,7 @@ Deno.test("the conformance suite accepts a typed refusal of large entries, and o
     put: (key, value) => {
       if (key.length > 600) throw new Error("the key is too long");
       if (value.access_token.length > 4096) {
-        throw new CredentialsBackendError("backend_too_large", {
-          action: "store",
-          reason: "too large",
-          remedy: "Shorten.",
-        });
+        throw storeError("backend_too_large", "Cannot store: too large. Shorten.");
       }
       good.put(key, value);
     },

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
@@ -12,7 +11,7 @@ import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import { oidcProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { errorParts } from "../../support/error_parts.ts";
+import { storeError } from "../../support/error_parts.ts";
 
 const MODEL = { model: "cl-1" };
 const OTHER = { issuer: "https://other.example.com", clientId: "other-app" };
@@ -276,7 +275,7 @@ test("clearOidcCredentials: all also forgets tokens that could not be stored", a
   const put = backend.put.bind(backend);
   backend.put = (key, value) => {
     if (backend.fails && key === world.key) {
-      throw new CredentialsBackendError("backend_full", errorParts("Cannot write: no space."));
+      throw storeError("backend_full", "Cannot write: no space.");
     }
     return put(key, value);
   };
