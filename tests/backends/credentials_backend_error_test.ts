@@ -35,10 +35,7 @@ test("an error has a name, a code and a cause, if there is one", () => {
     String(error),
     "CredentialsBackendError [backend_full]: Cannot write: full. Try again.",
   );
-  assertEquals(
-    "cause" in storeError("backend_full", "Cannot write."),
-    false,
-  );
+  assertEquals("cause" in storeError("backend_full", "Cannot write."), false);
   error.name = "Full"; // as of any error
   assertEquals([error.name, Object.keys(error).includes("name")], ["Full", false]);
 });

@@ -156,11 +156,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     },
     "keychain with the limits of Windows": {
       open: () => keychainBackend(narrow, parent),
-      broken: () =>
-        keychainBackend(
-          damagedKeychain(),
-          parent,
-        ),
+      broken: () => keychainBackend(damagedKeychain(), parent),
       permissions,
       compares: true,
       longestKey: 470,

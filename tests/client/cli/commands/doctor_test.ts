@@ -209,9 +209,6 @@ cliTest("doctor: what fails is named, and nothing is changed", async (world) => 
 cliTest("an API key: nobody has to sign in, and only permissions are examined", async (world) => {
   Object.assign(world.env, BY_KEY);
   await world.says("doctor", 0, /^ok +settings/m, /^ok +permissions/m, "!store", "!provider");
-  assertEquals((await world.says("status --json", 0)).json, {
-    signed_in: true,
-    state: "api_key",
-  });
+  assertEquals((await world.says("status --json", 0)).json, { signed_in: true, state: "api_key" });
   for (const line of ["login", "status"]) await world.says(line, 0, "An API key is set");
 });

@@ -119,11 +119,7 @@ cliTest("status: the scope that was granted", async (world) => {
   assertEquals((await world.says("status --json", 0)).json.granted_scope, "openid");
   const unnamed = { ...row, id_token: null };
   await world.backend.put(world.key, unnamed as unknown as typeof row);
-  await world.says(
-    "status",
-    0,
-    /^Signed in +as a person without a name from the provider$/m,
-  );
+  await world.says("status", 0, /^Signed in +as a person without a name from the provider$/m);
 });
 
 cliTest("status: the entries of each key of an encrypted store", async (world) => {
