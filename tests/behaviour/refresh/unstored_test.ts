@@ -338,11 +338,8 @@ test.signedIn("sign-out during a refresh, by another process: the new tokens are
     return obtained;
   });
   provider.reset();
-  await rejectsWith(
-    "login_required",
-    () => renew(session),
-    "removed while its token was refreshed",
-  );
+  const words = "removed while its token was refreshed";
+  await rejectsWith("login_required", () => renew(session), words);
   assertEquals(world.backend.get(world.key), undefined);
   assertEquals([access_token, refresh_token].map((one) => provider.isActive(one)), [false, false]);
   const revoked = provider.requests.filter(({ path }) => path === "/revoke");

@@ -308,11 +308,8 @@ for (const [name, challenge, brings, words] of UNMET) {
   test(`a provider that ignores it is told as such: ${name}`, async (context) => {
     const before = context.stored();
     const error = await demandOf(context, demanding(challenge));
-    const { remedy } = await rejectsWith(
-      "demand_unmet",
-      () => context.session.signIn({ for: error }),
-      words,
-    );
+    const run = () => context.session.signIn({ for: error });
+    const { remedy } = await rejectsWith("demand_unmet", run, words);
     assert(!remedy.includes("flow"), remedy); // it was the browser's
     assertEquals(context.stored(), before);
     assertEquals(await context.session.accessToken(), before.access_token);

@@ -234,12 +234,8 @@ Deno.test("clearOidcCredentials: all needs a backend that lists", async () => {
   const backend = new SpyBackend();
   backend.rows.set(OTHER_KEY, entry());
   const run = () => clearOidcCredentials({ all: true, credentialsBackend: backend });
-  await rejectsWith(
-    "backend_no_list",
-    run,
-    "SpyBackend",
-    "issuer (VM_OIDC_ISSUER, --issuer) and clientId",
-  );
+  const words = "issuer (VM_OIDC_ISSUER, --issuer) and clientId";
+  await rejectsWith("backend_no_list", run, "SpyBackend", words);
   assertEquals(backend.rows.size, 1);
 });
 

@@ -131,11 +131,8 @@ test("tokens: a request for the endpoints that is not answered ends with the ref
     return new Promise<never>(() => {});
   });
   const options = { ...world.options, fetch, timeoutMs: 20, interactive: false };
-  await rejectsWith(
-    "provider_unavailable",
-    () => createSession(options),
-    "answer came within 20 ms",
-  );
+  const run = () => createSession(options);
+  await rejectsWith("provider_unavailable", run, "answer came within 20 ms");
   assertEquals(signals.map((signal) => signal?.aborted), [true]);
 });
 

@@ -457,14 +457,8 @@ addressTest("broken metadata is not told in the words of a library", async (worl
   ];
   for (const answer of answers) {
     api.answer = answer;
-    await world.says(
-      line,
-      1,
-      "error (api_metadata_invalid)",
-      '!"response"',
-      "!conform",
-      "!JSON attribute",
-    );
+    const words = "error (api_metadata_invalid)";
+    await world.says(line, 1, words, '!"response"', "!conform", "!JSON attribute");
   }
 });
 

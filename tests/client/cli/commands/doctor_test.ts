@@ -26,13 +26,8 @@ cliTest("doctor: all is well, and the stored tokens stay as they are", async (wo
   await world.signIn();
   world.provider.autoApprove = false; // nobody sees the doctor's code
   const before = await Deno.readTextFile(world.backend.path);
-  const { stderr } = await world.says(
-    "doctor",
-    0,
-    ...OK,
-    ...NOT_TRIED,
-    /Run: .* doctor --refresh$/m,
-  );
+  const words = /Run: .* doctor --refresh$/m;
+  const { stderr } = await world.says("doctor", 0, ...OK, ...NOT_TRIED, words);
   assertEquals(stderr, "");
   assertEquals(await Deno.readTextFile(world.backend.path), before);
   const asked = world.provider.requests.map(({ path, grantType }) => [path, grantType]);
