@@ -1,10 +1,10 @@
-import { checkOptions } from "./common/check_options.ts";
+import { checkOptions, invalidOptions } from "./common/check_options.ts";
 import { isObject } from "./common/json.ts";
 import { dirname } from "./common/paths.ts";
 import { printable } from "./common/printable.ts";
 import { Once } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
-import { corruptEntry, CredentialsBackendError } from "./credentials_backend_error.ts";
+import { corruptEntry } from "./credentials_backend_error.ts";
 import { readAndWrite, realPathIfGranted } from "./file/document.ts";
 import type { KvDatabase, KvDatabaseOptions } from "./kv/database.ts";
 import type {
@@ -223,10 +223,9 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 /** Deno would take a URL for the address of a server, or for a file name: both are refused. */
 function refuseUrl(path: string) {
   if (!/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)) return;
-  throw new CredentialsBackendError("invalid_options", {
-    action: "create KvCredentialsBackend",
-    reason: 'option "path" is a URL, and Deno KV is in memory or in a file',
-    remedy: "Give the path of a file. Several hosts can share Vault, a helper (a program), or a " +
-      "store of your own.",
-  });
+  throw invalidOptions(
+    "create KvCredentialsBackend",
+    'option "path" is a URL, and Deno KV is in memory or in a file',
+    "Give the path of a file. Several hosts can share Vault, a helper (a program), or a store of your own.",
+  );
 }

@@ -65,14 +65,14 @@ export const JWKS: Endpoint = { name: "jwks", at: "find", normalize: normalizeDo
 export const TOKEN: Endpoint = {
   name: "token",
   at: "token",
-  normalize: (status, json) => normalizeGrant(status, json, normalizeTokens),
+  normalize: normalizeGrant(normalizeTokens),
 };
 
 /** The revocation endpoint, whose answer needs no body. */
 export const REVOCATION: Endpoint = {
   name: "revocation",
   at: "revoke",
-  normalize: (status) => normalizeGrant(status, {}, (body) => body),
+  normalize: (status) => normalizeGrant((body) => body)(status, {}),
 };
 
 /** The questions to the token endpoint, by the grant. */
