@@ -93,16 +93,13 @@ export async function redeemAuthorization(
   signal?: AbortSignal,
 ) {
   return await provider.use("sign in", signal, async (context) => {
-    const { server, client, auth } = context;
     // Its other parameters are words, such as Google's prompt=consent, and have to stay in messages.
     remember(context.runtime.secrets, [state, answer.get("code")]);
     const code = validate(context, answer, state);
     return await firstTokens(context, dpopKey, {
       send: (options) =>
         oauth.authorizationCodeGrantRequest(
-          server,
-          client,
-          auth,
+          ...context.means,
           code,
           redirectUri,
           verifier,
@@ -160,9 +157,9 @@ async function queryOf(
  * the code (RFC 9449, section 10.1).
  */
 async function push(context: RequestContext, query: Record<string, string>) {
-  const { server, client, auth } = context;
+  const { server, client, means } = context;
   const options = requestOptions(PUSHED, context);
-  const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);
+  const response = await oauth.pushedAuthorizationRequest(...means, query, options);
   return await oauth.processPushedAuthorizationResponse(server, client, response);
 }
 

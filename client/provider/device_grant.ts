@@ -52,7 +52,7 @@ export async function authorizeDevice(
   demanded: Readonly<Record<string, string>> = {},
 ): Promise<DeviceAuthorization> {
   return await provider.use("start the sign-in", signal, async (context) => {
-    const { identity, runtime, server, client, auth } = context;
+    const { identity, runtime, server, client, means } = context;
     assertOffered(server, identity, demanded);
     assertCanSignIn(server, identity);
     const dpopKey = await newDpopKey(context);
@@ -65,9 +65,8 @@ export async function authorizeDevice(
       parameters.set("code_challenge", await oauth.calculatePKCECodeChallenge(verifier));
       parameters.set("code_challenge_method", "S256");
     }
-    const request = oauth.deviceAuthorizationRequest;
     const options = requestOptions(DEVICE, context);
-    const response = await request(server, client, auth, parameters, options);
+    const response = await oauth.deviceAuthorizationRequest(...means, parameters, options);
     const answer = await oauth.processDeviceAuthorizationResponse(server, client, response);
     return {
       deviceCode: answer.device_code,
@@ -107,10 +106,9 @@ export async function pollDevice(
   signal?: AbortSignal,
 ) {
   return await provider.use("sign in", signal, async (context) => {
-    const { server, client, auth } = context;
     return await firstTokens(context, dpopKey, {
       parameters: verifier === undefined ? {} : { code_verifier: verifier },
-      send: (options) => oauth.deviceCodeGrantRequest(server, client, auth, deviceCode, options),
+      send: (options) => oauth.deviceCodeGrantRequest(...context.means, deviceCode, options),
       process: oauth.processDeviceCodeResponse,
     });
   });

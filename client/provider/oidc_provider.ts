@@ -50,7 +50,7 @@ export class OidcProvider {
       const client = { client_id: sender.identity.clientId };
       return await this.#proveIn(server, (isTurned) => {
         const auth = this.#proof?.prove(server, isTurned, sender) ?? oauth.None();
-        return run({ ...sender, server, client, auth });
+        return run({ ...sender, server, client, means: [server, client, auth] });
       });
     }, advice);
   }

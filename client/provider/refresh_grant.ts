@@ -66,7 +66,6 @@ async function refreshOnce(
   { refreshToken, claims, subject, dpopKey, keepRotated }: RefreshOptions,
   got: Json,
 ) {
-  const { server, client, auth } = context;
   const end = new AbortController();
   // Asked for beside the tokens, which are on the disk sooner then.
   const early = subject && fetchKeys({ ...context, signal: end.signal });
@@ -76,8 +75,7 @@ async function refreshOnce(
       dpopKey,
       got,
       parameters: { ...claims && { claims } },
-      send: (options) =>
-        oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
+      send: (options) => oauth.refreshTokenGrantRequest(...context.means, refreshToken, options),
       process: oauth.processRefreshTokenResponse,
     });
     refuseOtherPerson(context, subject, answered, got);

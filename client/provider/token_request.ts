@@ -37,7 +37,8 @@ export interface RequestContext {
   readonly signal: AbortSignal | undefined;
   readonly server: oauth.AuthorizationServer;
   readonly client: oauth.Client;
-  readonly auth: oauth.ClientAuth;
+  /** The provider, the client and its proof, as each request of oauth4webapi takes them. */
+  readonly means: readonly [oauth.AuthorizationServer, oauth.Client, oauth.ClientAuth];
 }
 
 /** The options of oauth4webapi for one request. */
@@ -218,12 +219,12 @@ export async function revokeToken(
   token: string,
   hint: "refresh_token" | "access_token",
 ) {
-  const { server, client, auth, runtime, signal } = context;
+  const { server, means: [, ...proof], runtime, signal } = context;
   const fetch = providerFetch(DISCOVERY, runtime);
   const revocation_endpoint = await findRevocationEndpoint(server, (url) => fetch(url, { signal }));
   if (revocation_endpoint === undefined) return false;
   const found = { ...server, revocation_endpoint };
-  const response = await oauth.revocationRequest(found, client, auth, token, {
+  const response = await oauth.revocationRequest(found, ...proof, token, {
     ...requestOptions(REVOCATION, context),
     additionalParameters: { token_type_hint: hint },
   });

@@ -47,12 +47,12 @@ async function requestClientTokens(provider: OidcProvider) {
 
 /** Sends the request of a grant with the scope, where there is one. */
 function senderOf(
-  { identity: { scope }, server, client, auth }: RequestContext,
+  { identity: { scope }, means }: RequestContext,
   grant: string,
   parameters: Record<string, string> = {},
 ): TokenRequest["send"] {
   return ({ additionalParameters, ...options }) =>
-    oauth.genericTokenEndpointRequest(server, client, auth, grant, {
+    oauth.genericTokenEndpointRequest(...means, grant, {
       ...parameters,
       ...(scope !== "" && { scope }),
       ...additionalParameters,
