@@ -179,7 +179,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
       const text = await this.#read(account, head);
       if (text !== undefined) {
         const entry = parseObject(text);
-        if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
+        if (!entry) throw this.#corrupt(key, "the entry is not an object in JSON");
         return { entry: entry as OidcCredentials };
       }
       // A writer may have removed the chunks meanwhile: then the head is another one by now.
@@ -202,7 +202,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     entry: OidcCredentials,
     { isReplaced }: PutOptions = {},
   ): Promise<boolean> {
-    if (isReplaced !== undefined && !isReplaced(await this.get(key))) return false;
+    if (isReplaced && !isReplaced(await this.get(key))) return false;
     const account = accountOf(key, this.#client.limits);
     const text = toAscii(JSON.stringify(entry));
     const { head, chunks, generation } = chunkValue(text, this.#client.limits.valueChars);

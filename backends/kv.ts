@@ -128,7 +128,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     const value = JSON.parse(JSON.stringify(entry));
     return await this.#run("write credentials to", async (kv) => {
       const atomic = kv.atomic().set([...PREFIX, key], value);
-      if (isReplaced !== undefined) {
+      if (isReplaced) {
         const { entry: stored, check } = await this.#read(key);
         if (!isReplaced(stored)) return false;
         atomic.check(check);

@@ -33,7 +33,7 @@ export async function serve(
   }
   if (isStore) {
     const row = rowIn(ServerURL, Secret);
-    if (row === undefined) {
+    if (!row) {
       throw invalidOptions(ACTION, "Secret is not an entry in JSON", "Give one.");
     }
     await backend.put(row.key, row.entry);
@@ -124,7 +124,7 @@ export interface Row {
 /** The entry in a secret, with its key; `undefined` where there is none. */
 export function rowIn(address: string, secret: unknown): Row | undefined {
   const stored = parseObject(`${secret}`);
-  if (stored === undefined) return undefined;
+  if (!stored) return undefined;
   const short = keyOf(address);
   const { key, entry } = short === undefined ? stored : { key: short, entry: stored };
   if (typeof key !== "string" || !isObject(entry)) return undefined;

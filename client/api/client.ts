@@ -120,7 +120,7 @@ export class ApiClient {
     const signal = init.signal ?? undefined;
     const credentials = await this.#options.credentials({ signal });
     let response = await this.#transport.send(request, credentials);
-    if (tokens === undefined) return response;
+    if (!tokens) return response;
     // After a redirect to another origin, a refusal is not about the session's token.
     if ((URL.parse(response.url) ?? url).origin !== url.origin) return response;
     let demand = await this.#demandOf(response);
@@ -190,7 +190,7 @@ export class ApiClient {
     const base = this.#base;
     const text = String(input);
     const url = URL.parse(text, base);
-    if (url !== null && url.origin === base?.origin) {
+    if (url && url.origin === base?.origin) {
       if (/^\s*[/\\]/.test(text)) putBelow(base, url);
       return url;
     }
@@ -257,14 +257,14 @@ function refusedAddress(
   method: string | undefined,
   passedHost = "the session has no API to send its token to",
 ) {
-  if (base === undefined) {
+  if (!base) {
     return new ValidMindAuthError("wrong_origin", {
       action: "make the request",
       reason: passedHost,
       remedy: `Set ${named("apiHost")}.`,
     });
   }
-  if (url === null) {
+  if (!url) {
     return invalidOptions(
       "make the request",
       "its address is not a URL",

@@ -114,7 +114,7 @@ function sourceOf(proof: ClientProof): ProofSource {
   }
   const name = named(option);
   const job = gitHubJob(proof);
-  if (job !== undefined) return { name, get: (...request) => askGitHub(job, ...request) };
+  if (job) return { name, get: (...request) => askGitHub(job, ...request) };
   return { name, get: (_, sender) => textOf(value, sender) };
 }
 
@@ -224,7 +224,7 @@ async function byKey(
   const algorithms = typeof stated === "string" ? [stated] : candidates(der, offered);
   for (const alg of algorithms) {
     const key = await importKey(data, alg);
-    if (key === undefined) continue;
+    if (!key) continue;
     return oauth.PrivateKeyJwt(key, {
       [oauth.modifyAssertion](header, claims) {
         header.alg = alg;
@@ -252,7 +252,7 @@ function decodePem(text: string) {
 /** `undefined` where the key is of another kind, too short, or damaged. */
 async function importKey(data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined, alg: string) {
   const algorithm = signatureAlgorithm(alg);
-  if (data === undefined || algorithm === undefined) return undefined;
+  if (!data || !algorithm) return undefined;
   try {
     const format = data instanceof Uint8Array ? "pkcs8" : "jwk";
     const jwk = data as JsonWebKey; // or the bytes of the other format
@@ -274,7 +274,7 @@ async function importKey(data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined,
 function candidates(der: Uint8Array | undefined, offered: readonly string[] = ["RS256"]) {
   const isOffered = (alg: string) => RSA.includes(alg) && offered.includes(alg);
   const rsa = ["RS256", ...offered].find(isOffered) ?? "RS256";
-  if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa];
+  if (der && toHex(der).includes(RSA_OID)) return [rsa];
   const edwards = ["EdDSA", "Ed25519"].find((alg) => offered.includes(alg)) ?? "EdDSA";
   return [rsa, ...Object.keys(CURVES), edwards];
 }

@@ -134,7 +134,7 @@ function toDeviceCode(
 /** Only a page of the web may be shown: a terminal or a browser acts on other addresses. */
 function checkPage(text: string) {
   const url = URL.parse(text);
-  if (url !== null && isSecureUrl(url)) return url.href;
+  if (url && isSecureUrl(url)) return url.href;
   throw invalidProvider("sign in", "the sign-in page of the provider is not an https: page");
 }
 

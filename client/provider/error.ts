@@ -33,7 +33,7 @@ export function providerError(
 ) {
   if (isOwnError(error)) return error;
   const refusal = refusalIn(error);
-  if (refusal === undefined) return invalidAnswer(action, issuer, error);
+  if (!refusal) return invalidAnswer(action, issuer, error);
   const { headers } = (error as oauth.ResponseBodyError).response;
   return refusalError(action, issuer, refusal, advice, headers.get("retry-after"));
 }

@@ -10,7 +10,7 @@ export interface Answer {
 
 /** Puts right a document: discovery, keys. `undefined` for any other answer. */
 export function normalizeDocument(status: number, json: Json | undefined): Answer | undefined {
-  if (status !== 200 || json === undefined) return undefined;
+  if (status !== 200 || !json) return undefined;
   return { status, body: withoutBlanks(json) };
 }
 
@@ -23,7 +23,7 @@ export function normalizeDocument(status: number, json: Json | undefined): Answe
  */
 export function normalizeGrant(normalizeBody: (body: Json) => Json, success = 200) {
   return (status: number, json: Json | undefined): Answer | undefined => {
-    if (json === undefined || status >= 400) return undefined;
+    if (!json || status >= 400) return undefined;
     const body = withoutBlanks(json);
     const { error = false } = body;
     if (error !== false) return undefined;

@@ -162,7 +162,7 @@ export async function openProvider(
   identity: OidcIdentity,
   runtime: Runtime,
 ) {
-  if (identity.proof === undefined) return new OidcProvider(identity, runtime);
+  if (!identity.proof) return new OidcProvider(identity, runtime);
   const { clientAuth } = await import("./client_auth.ts");
   return new OidcProvider(identity, runtime, clientAuth(identity.proof));
 }

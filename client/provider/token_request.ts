@@ -158,7 +158,7 @@ export async function assertSigned(
   const isSigned = (keys: Json[]) => isSignedByOne(context.server, response, id_token, keys);
   const keys = await (coming ?? requestKeys(context));
   if (await isSigned(keysNamedBy(id_token, keys))) return;
-  if (coming === undefined) throw noSigner();
+  if (!coming) throw noSigner();
   const newest = await requestKeys(context);
   if (!await isSigned(keysOfType(id_token, newest))) throw noSigner();
 }

@@ -31,7 +31,7 @@ export async function requestUnattended(provider: OidcProvider) {
  */
 async function requestClientTokens(provider: OidcProvider) {
   return await provider.use("get a token", undefined, async (context) => {
-    if (context.identity.proof === undefined) {
+    if (!context.identity.proof) {
       throw unusable(named("flow", "client_credentials"), "the client has no proof", PROVE);
     }
     return await firstTokens(context, await newDpopKey(context), {

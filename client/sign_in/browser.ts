@@ -64,7 +64,7 @@ export async function browserObstacle(
   { ask, signal }: Pick<FlowContext, "ask" | "signal">,
 ) {
   if (!isDeno) return "it needs Deno";
-  if (ask.onDeviceCode !== undefined && ask.onAuthorizationUrl === undefined) {
+  if (ask.onDeviceCode && !ask.onAuthorizationUrl) {
     return "this flow has a link, and only onDeviceCode is given: give onAuthorizationUrl";
   }
   return await authorizationObstacle(provider, signal);
@@ -105,8 +105,8 @@ async function showLink(
       submit: offer,
     },
   };
-  if (ask.onAuthorizationUrl === undefined) await show(page);
-  else await ask.onAuthorizationUrl(link);
+  if (ask.onAuthorizationUrl) await ask.onAuthorizationUrl(link);
+  else await show(page);
   ask[ON_LINK]?.(link);
 }
 

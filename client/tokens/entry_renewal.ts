@@ -77,7 +77,7 @@ export class EntryRenewal extends EntryUse {
     const { store, options } = this;
     const stored = await store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
-    if (renewed !== undefined) return renewed;
+    if (renewed) return renewed;
 
     const obstacle = await this.obstacleIn(stored);
     if (obstacle !== undefined) {
@@ -94,7 +94,7 @@ export class EntryRenewal extends EntryUse {
     if (this.isAlone) { // the client's own grant keeps nothing of an earlier entry
       answer = { tokens: await (await loadUnattended()).requestUnattended(provider) };
     } else answer = await this.#refresh(provider, stored!, claims);
-    if (answer === undefined) return undefined;
+    if (!answer) return undefined;
 
     const entry = this.entryOf(answer.tokens, answer.previous);
     options.runtime.emit?.({ type: "refresh_done", ...endOf(this.bearerIn(entry)) });
@@ -106,7 +106,7 @@ export class EntryRenewal extends EntryUse {
   /** The stored entry, where another session or process has renewed it meanwhile. */
   async #renewedIn(stored: OidcCredentials | undefined, rejected: string) {
     const renewed = await this.freshIn(stored, rejected);
-    if (renewed !== undefined) this.options.runtime.emit?.({ type: "refresh_joined" });
+    if (renewed) this.options.runtime.emit?.({ type: "refresh_joined" });
     return renewed;
   }
 
@@ -171,7 +171,7 @@ export class EntryRenewal extends EntryUse {
     if (!keepsGrant) markSpent(entry.refresh_token!);
     const present = await store.loadLocked();
     const isSame = grantOf(present) === grantOf(entry);
-    if (present !== undefined && !isSame) return undefined;
+    if (present && !isSame) return undefined;
 
     if (isSame && !keepsGrant) await store.remove();
     let error = cause;
@@ -183,7 +183,7 @@ export class EntryRenewal extends EntryUse {
 
   /** Throws a refusal again where the same request was refused a moment ago. */
   #assertNotRefused(stored: OidcCredentials | undefined, wanted?: string) {
-    if (this.#refused === undefined) return;
+    if (!this.#refused) return;
     const { grant, claims, until, error } = this.#refused;
     const isRecent = this.options.runtime.elapsed() < until;
     if (isRecent && grant === grantOf(stored) && claims === wanted) throw error;

@@ -108,7 +108,7 @@ export class EntryUse {
   async obstacleIn(stored: OidcCredentials | undefined) {
     const { identity } = this.options;
     if (this.isAlone) return undefined;
-    if (stored === undefined) return "no sign-in is stored";
+    if (!stored) return "no sign-in is stored";
     if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
     if (!await this.#hasKey(stored)) return NO_KEY;
     if (!stored.refresh_token) return NO_REFRESH_TOKEN;

@@ -95,7 +95,7 @@ export class HeldTokens {
     this.#entry = entry;
     if (entry.id_token) this.#person = { sub: subOf(entry) };
     this.#bearer = bearerOf(entry, bearer);
-    if (this.#bearer !== undefined) this.#freshUntil = freshUntil(this.#bearer);
+    if (this.#bearer) this.#freshUntil = freshUntil(this.#bearer);
   }
 
   /** Takes over an entry that is not stored: the next use goes to the store, to write it. */
@@ -106,7 +106,7 @@ export class HeldTokens {
 
   /** Notes that the refresh token works no more. */
   dropRefreshToken() {
-    if (this.#entry !== undefined) this.#entry = { ...this.#entry, refresh_token: null };
+    if (this.#entry) this.#entry = { ...this.#entry, refresh_token: null };
   }
 
   /** Whether an entry is of another person than the session was, as far as their ID tokens tell. */
