@@ -360,8 +360,11 @@ function chunkValue(text: string, limit: number) {
   const generation = crypto.getRandomValues(new Uint8Array(6)).toHex();
   const length = text.length > limit ? Math.ceil(text.length / limit) : 0;
   const head = length === 0 ? text : `validmind-auth chunks v1 ${generation} ${length}`;
-  const cut = (_: unknown, index: number) => text.slice(index * limit, (index + 1) * limit);
-  return { head, chunks: Array.from({ length }, cut), generation };
+  const chunks = Array.from(
+    { length },
+    (_, index) => text.slice(index * limit, (index + 1) * limit),
+  );
+  return { head, chunks, generation };
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */

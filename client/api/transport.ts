@@ -48,8 +48,10 @@ export class ApiTransport {
 
   /** The body of an answer as text, cut off after `maxBytes`. */
   async readText(request: ApiRequest, response: Response, maxBytes?: number) {
-    const read = (signal: AbortSignal) => readText(response, signal, maxBytes, "cut");
-    return await this.#within(request, read) ?? "";
+    return await this.#within(
+      request,
+      (signal) => readText(response, signal, maxBytes, "cut"),
+    ) ?? "";
   }
 
   /**

@@ -188,9 +188,13 @@ async function fetchText(
     const request = { ...init, ...formOnce(init), redirect: "manual", signal } as const;
     // The caller's `fetch` may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);
-    // One whole object of JSON counts, however its connection ends.
-    const isWhole = (text: string) => parseObject(text) !== undefined;
-    const text = await readText(response, signal, MAX_BYTES, "refuse", isWhole);
+    const text = await readText(
+      response,
+      signal,
+      MAX_BYTES,
+      "refuse",
+      (text) => parseObject(text) !== undefined, // it counts, however its connection ends
+    );
     if (text === undefined) {
       throw unusableAnswer(url, `it is larger than ${MAX_BYTES} bytes`, "Check the issuer.");
     }

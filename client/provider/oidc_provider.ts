@@ -106,8 +106,11 @@ export class OidcProvider {
    * @returns `false` where the provider has no revocation endpoint.
    */
   async revoke(token: string, hint: "refresh_token" | "access_token") {
-    const run = (context: RequestContext) => revokeToken(context, token, hint);
-    return await this.use("revoke the sign-in", undefined, run);
+    return await this.use(
+      "revoke the sign-in",
+      undefined,
+      (context) => revokeToken(context, token, hint),
+    );
   }
 
   /** The hosts, with ports, of all endpoints. Unlike a grant, this needs no permission for them. */

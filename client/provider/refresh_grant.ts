@@ -52,8 +52,11 @@ export async function refreshTokens(
 ) {
   const got: Json = {};
   try {
-    const run = (context: RequestContext) => refreshOnce(context, options, got);
-    return await provider.use("refresh the sign-in", undefined, run);
+    return await provider.use(
+      "refresh the sign-in",
+      undefined,
+      (context) => refreshOnce(context, options, got),
+    );
   } catch (error) {
     // The old refresh token is spent, so the new one is kept, whatever is wrong with the rest.
     if (typeof got.refresh_token === "string") await options.keepRotated(got.refresh_token);

@@ -114,8 +114,7 @@ async function clearAll(
     const own = revoke
       ? await Promise.try(chooseIdentity, options, places).catch(() => undefined)
       : undefined;
-    const provider = (entry: OidcCredentials) => providerOf(entry, own, options);
-    return await clearEach(backend, [...keys], provider, revoke);
+    return await clearEach(backend, [...keys], (entry) => providerOf(entry, own, options), revoke);
   } catch (error) {
     // The faults that the removal of a store cures: it is not understood, or has no space for a change.
     const isCured = /^backend_(corrupt|full)$/.test(String(codeOf(error).code));
