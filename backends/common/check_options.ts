@@ -41,7 +41,7 @@ export function checkOptions(
   options: unknown,
   types: OptionTypes,
   fail = (parts: ErrorParts): Error => new CredentialsBackendError("invalid_options", parts),
-) {
+): void {
   const names = Object.keys(types);
   const offer = names.length === 0 ? "It takes none." : `It takes: ${names.join(", ")}.`;
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
@@ -92,7 +92,7 @@ function isText(value: unknown): value is string {
 }
 
 /** "Did you mean …?" for a name that differs from a known one by few letters, or begins it; else an empty text. */
-export function didYouMean(name: string, known: readonly string[]) {
+export function didYouMean(name: string, known: readonly string[]): string {
   const letters = lettersOf(name);
   const offBy = (one: string) => differences(letters, lettersOf(one));
   const [near] = known.toSorted((one, other) => offBy(one) - offBy(other));

@@ -52,7 +52,7 @@ class ProxyRefusal extends TypeError {}
  * Refuses a request of the system's own `fetch` that Deno would deny, and one to this computer that Deno would
  * send to a proxy: secrets would travel in clear text.
  */
-export function assertSafe(url: URL) {
+export function assertSafe(url: URL): void {
   assertNet(url);
   const { protocol, hostname } = url;
   if (!isDeno || protocol !== "http:" || !isLoopback(hostname)) return;
@@ -82,7 +82,7 @@ function hasHost(item: string, host: string) {
  *
  * @param timeoutMs The time limit, where it has ended the request.
  */
-export function connectionFault(error: unknown, timeoutMs?: number) {
+export function connectionFault(error: unknown, timeoutMs?: number): string | undefined {
   if (timeoutMs !== undefined) return `no complete answer came within ${timeoutMs} ms`;
   if (!(error instanceof Error)) return undefined;
   if (error instanceof ProxyRefusal) return PROXIED;
@@ -97,7 +97,7 @@ export function connectionFault(error: unknown, timeoutMs?: number) {
 }
 
 /** Whether another try does not change a reason, as {@linkcode connectionFault} gives it. */
-export function isLasting(fault: string | undefined) {
+export function isLasting(fault: string | undefined): boolean {
   return LASTING.includes(fault);
 }
 
@@ -106,7 +106,7 @@ export function isLasting(fault: string | undefined) {
  *
  * @param fault The reason, as {@linkcode connectionFault} gives it.
  */
-export function connectionAdvice(fault: string | undefined) {
+export function connectionAdvice(fault: string | undefined): string {
   if (fault === EXPIRED) {
     return "and this computer's clock. The host's administrator has to renew an expired certificate.";
   }

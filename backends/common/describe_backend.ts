@@ -3,14 +3,14 @@ import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { printable } from "./printable.ts";
 
 /** The place of a backend in words; `undefined` where it gives none, or no text, such as a URL object. */
-export function locationOf(backend: OidcCredentialsBackend) {
+export function locationOf(backend: OidcCredentialsBackend): string | undefined {
   const location: unknown = backend.location;
   if (typeof location !== "string") return undefined;
   return location;
 }
 
 /** The name of a backend's class, with the place where it keeps entries. */
-export function describeBackend(backend: OidcCredentialsBackend) {
+export function describeBackend(backend: OidcCredentialsBackend): string {
   const name = backendName(backend);
   const location = locationOf(backend);
   if (location === undefined) return name;
@@ -18,7 +18,7 @@ export function describeBackend(backend: OidcCredentialsBackend) {
 }
 
 /** The name of a backend's class, where it has a plain one. */
-export function backendName(backend: OidcCredentialsBackend) {
+export function backendName(backend: OidcCredentialsBackend): string {
   const name = backend.constructor?.name ?? "";
   if (name === "Object" || !/^[\w$]{1,60}$/.test(name)) return "the credentials backend";
   return name;

@@ -17,21 +17,21 @@ export function proxyPermissions(url: string): BackendPermission[] {
 }
 
 /** The text of a variable. Throws where Deno denies it. */
-export function getEnv(name: string) {
+export function getEnv(name: string): string | undefined {
   if (isDeno) return Deno.env.get(name); // its `process` takes as long as a start
   const { process } = globalThis as { process?: { env: Record<string, string | undefined> } };
   return process?.env[name]; // a browser has none
 }
 
 /** The text of a variable; `undefined` where it is unset, blank or not granted. Nobody is asked. */
-export function readEnvIfGranted(name: string) {
+export function readEnvIfGranted(name: string): string | undefined {
   if (!isEnvGranted(name)) return undefined;
   const text = getEnv(name);
   if (!text?.trim()) return undefined;
   return text;
 }
 
-export function isEnvGranted(name: string) {
+export function isEnvGranted(name: string): boolean {
   return isGranted({ name: "env", variable: name });
 }
 
@@ -39,7 +39,7 @@ export function isEnvGranted(name: string) {
  * Reads a variable that the caller needs. `undefined` where it is unset or blank; an error where Deno
  * does not grant it. Nobody is asked.
  */
-export function readEnv(name: string, purpose: string) {
+export function readEnv(name: string, purpose: string): string | undefined {
   if (isEnvGranted(name)) return readEnvIfGranted(name);
   throw new CredentialsBackendError("permission_required", {
     action: purpose,
@@ -49,7 +49,7 @@ export function readEnv(name: string, purpose: string) {
 }
 
 /** The text of a variable that has to be set. */
-export function needEnv(name: string, purpose: string, remedy: string) {
+export function needEnv(name: string, purpose: string, remedy: string): string {
   const text = readEnv(name, purpose);
   if (text !== undefined) return text;
   throw new CredentialsBackendError("env_unset", {
@@ -66,7 +66,7 @@ export function needEnv(name: string, purpose: string, remedy: string) {
 export function parseFlag(
   name: string,
   value: string | undefined | null,
-) {
+): boolean | undefined {
   const text = value?.trim().toLowerCase() ?? "";
   if (["1", "true", "yes"].includes(text)) return true;
   if (["0", "false", "no"].includes(text)) return false;
@@ -84,7 +84,7 @@ export const REFERENCE = /\$\{([^}]*)\}/g;
 export const VARIABLE = /^[A-Za-z_]\w{0,199}$/;
 
 /** The variables in the text of a backend's options. */
-export function variablesIn(text: string) {
+export function variablesIn(text: string): string[] {
   const names = [...text.matchAll(REFERENCE)].map(([, name = ""]) => name);
   return [...new Set(names.filter((name) => VARIABLE.test(name)))];
 }

@@ -1,6 +1,6 @@
 /** Lets `instanceof` know the errors of another copy of this module. */
 // deno-lint-ignore ban-types
-export function knowCopies(ownClass: Function & { prototype: Error }, name: string) {
+export function knowCopies(ownClass: Function & { prototype: Error }, name: string): void {
   Object.defineProperty(ownClass, "name", { value: name }); // also in minified code
   const mark = Symbol.for(`@validmind/auth ${name}`);
   Object.defineProperties(ownClass.prototype, {
@@ -9,7 +9,7 @@ export function knowCopies(ownClass: Function & { prototype: Error }, name: stri
   });
   const hasInstance = Function.prototype[Symbol.hasInstance];
   Object.defineProperty(ownClass, Symbol.hasInstance, {
-    value(error: unknown) {
+    value(error: unknown): boolean {
       const isMarked = this === ownClass && error instanceof Error && mark in error;
       return isMarked || hasInstance.call(this, error);
     },
@@ -17,7 +17,7 @@ export function knowCopies(ownClass: Function & { prototype: Error }, name: stri
 }
 
 /** Puts the code of an error into its name, which Deno prints for an uncaught error. */
-export function showCode(error: Error & { readonly code: string }) {
+export function showCode(error: Error & { readonly code: string }): void {
   const value = `${error.name} [${error.code}]`;
   Object.defineProperty(error, "name", { value, configurable: true, writable: true });
   showCaller(error);
@@ -27,7 +27,7 @@ export function showCode(error: Error & { readonly code: string }) {
  * Lets the stack of an error begin in the caller's cell or file. The frames come from another object: once
  * the stack of an error was read, Deno prints those frames for an uncaught error, whatever is set later.
  */
-export function showCaller(error: Error) {
+export function showCaller(error: Error): void {
   const trace = { stack: "" };
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = Infinity; // of which the caller's are the last
@@ -45,7 +45,7 @@ function decoded(url: string) {
 }
 
 /** The frames of a stack that are not of this module. */
-export function framesOf(stack: string) {
+export function framesOf(stack: string): string[] {
   const [, ...frames] = stack.split("\n    at ");
   const own = ownCode();
   return frames.filter((frame) => !own.some((folder) => frame.includes(folder)));
@@ -60,7 +60,7 @@ function ownCode() {
 }
 
 /** The message is one line there: of an uncaught error Deno prints the message, and its stack from line 2. */
-export function setFrames(error: Error, frames: readonly string[]) {
+export function setFrames(error: Error, frames: readonly string[]): void {
   const message = error.message.replaceAll(/\s*\n\s*/g, " ");
   error.stack = [`${error.name}: ${message}`, ...frames].join("\n    at ");
 }

@@ -9,7 +9,7 @@ import { redact, remember, type Secrets } from "./redaction.ts";
 const known = new Set<string>();
 
 /** Keeps the secrets of an entry out of the errors of stores. */
-export function rememberEntry(entry: OidcCredentials) {
+export function rememberEntry(entry: OidcCredentials): void {
   remember(known, secretsOf(entry).filter((text) => text.length >= 8));
 }
 
@@ -23,7 +23,7 @@ export function backendError(
   action: string,
   backend: OidcCredentialsBackend,
   error: unknown,
-) {
+): CredentialsBackendError {
   const cause = causeFrom(error);
   if (cause instanceof CredentialsBackendError) return cause;
   return new CredentialsBackendError("backend_unavailable", {
@@ -54,7 +54,7 @@ const QUOTED = /(?:\.{3})?".*"(?:\.{3})?(?= is not valid JSON)/gs;
 const UNKNOWN = /(?=[\w+=~-]*(?:[a-z]\d|\d[a-z]))[\w+=~-]{16,}|[\w+=~-]{40,}/gi;
 
 /** The tokens and the keys in an entry, which no message shows. */
-export function secretsOf(entry: OidcCredentials | undefined) {
+export function secretsOf(entry: OidcCredentials | undefined): string[] {
   const { access_token, refresh_token, id_token, dpop_key, encryption_key }: Partial<
     OidcCredentials
   > = entry ?? {};
@@ -110,13 +110,13 @@ function cleanText(text: string, secrets: Secrets) {
 }
 
 /** A third party's text without the secrets, and without texts that may be one. */
-export function cleanForeign(text: string, secrets: Secrets) {
+export function cleanForeign(text: string, secrets: Secrets): string {
   const short = hideQueries(text.slice(0, 2 * LONGEST).replace(QUOTED, "[removed]"));
   return cleanText(short, secrets).replace(UNKNOWN, "[removed]");
 }
 
 /** Hides the query, the fragment and the user of each address in a text. A query may hold a token. */
-export function hideQueries(text: string) {
+export function hideQueries(text: string): string {
   return text.replace(/\/\/[^\s/@"'<>]{1,1000}@/g, "//").replace(/(\?|%3F)[^\s"'<>]+/gi, "?…")
     .replace(/#[^\s"'<>]*[=&][^\s"'<>]*/g, "#…");
 }

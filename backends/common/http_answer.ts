@@ -13,7 +13,7 @@ export async function readText(
   maxBytes = Infinity,
   overflow: "refuse" | "cut" = "refuse",
   isWhole: (text: string) => boolean = () => false,
-) {
+): Promise<string | undefined> {
   if (!response.body) return "";
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
@@ -40,7 +40,7 @@ export async function readText(
  * Milliseconds of an HTTP date (RFC 9110, section 5.6.7), else `NaN`. A date without a zone is refused:
  * JavaScript would read it in this computer's zone.
  */
-export function parseHttpDate(value: string | null) {
+export function parseHttpDate(value: string | null): number {
   if (!value?.trim().endsWith("GMT")) return NaN;
   return Date.parse(value);
 }
@@ -49,7 +49,7 @@ export function parseHttpDate(value: string | null) {
  * Milliseconds of a `Retry-After` header, which holds whole seconds or a date (RFC 9110, section
  * 10.2.3). `undefined` without a usable value.
  */
-export function parseRetryAfter(value: string | null) {
+export function parseRetryAfter(value: string | null): number | undefined {
   if (value === null) return undefined;
   if (/^\d{1,10}$/.test(value.trim())) return Number(value) * 1000;
   const ms = parseHttpDate(value) - Date.now();

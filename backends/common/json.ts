@@ -25,7 +25,7 @@ export function objectIn(value: unknown): Json {
 }
 
 /** Whether two values of JSON are the same, whatever the order of their members. */
-export function sameJson(one: unknown, other: unknown) {
+export function sameJson(one: unknown, other: unknown): boolean {
   return sorted(one) === sorted(other);
 }
 

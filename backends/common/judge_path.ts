@@ -14,7 +14,7 @@ export class PathFault {
 }
 
 /** The information about `path` itself, also where it is a link; `undefined` where nothing is there. */
-export function lookIfPresent(path: string, look = Deno.lstatSync) {
+export function lookIfPresent(path: string, look = Deno.lstatSync): Deno.FileInfo | undefined {
   try {
     return look(path);
   } catch (error) {
@@ -24,7 +24,7 @@ export function lookIfPresent(path: string, look = Deno.lstatSync) {
 }
 
 /** The fault of anything but a regular file: opening a named pipe would wait for ever. */
-export function faultOfKind(info: Deno.FileInfo, advice?: string) {
+export function faultOfKind(info: Deno.FileInfo, advice?: string): PathFault | undefined {
   if (info.isFile) return undefined;
   if (info.isDirectory) return new PathFault("it is a folder", advice);
   if (info.isSymlink) return new PathFault("it is a symbolic link", advice);
@@ -32,7 +32,7 @@ export function faultOfKind(info: Deno.FileInfo, advice?: string) {
 }
 
 /** The way on where the system denies a file, which may be closed to its own user. */
-export function adviceOnDenial(path: string) {
+export function adviceOnDenial(path: string): string {
   const advice = "Check the owner and mode of it and its folder.";
   if (isWindows) return advice;
   const both = [dirname(path), path].map(quoteArgument).join(" ");
@@ -40,7 +40,7 @@ export function adviceOnDenial(path: string) {
 }
 
 /** The fault of a file of another user, who could read or replace its content. */
-export function faultOfOwner(path: string, info: Deno.FileInfo) {
+export function faultOfOwner(path: string, info: Deno.FileInfo): PathFault | undefined {
   if (isOwn(path, info)) return undefined;
   const reason = `it belongs to another user (uid ${info.uid})`;
   if (self() !== -1) {
@@ -55,7 +55,7 @@ export function faultOfMode(
   path: string,
   { mode }: Deno.FileInfo,
   forbidden: number,
-) {
+): PathFault | undefined {
   const bits = (mode ?? 0) & forbidden;
   if (isWindows || bits === 0) return undefined;
   const verb = bits & WRITABLE_FOR_OTHERS ? "write" : "read";
@@ -70,7 +70,7 @@ export function faultOfMode(
  *
  * @param owner The person's user; -1 where it is not known.
  */
-export function faultOfFolder(path: string, owner: number | null = self()) {
+export function faultOfFolder(path: string, owner: number | null = self()): PathFault | undefined {
   const { uid, mode } = Deno.statSync(dirname(path));
   if (uid === null || mode === null) return undefined; // Windows
   const advice = "Use a folder that only you can write.";
@@ -86,7 +86,7 @@ export function faultOfContent(
   path: string,
   info: Deno.FileInfo,
   forbidden: number,
-) {
+): PathFault | undefined {
   const { uid, mode } = info;
   if (uid === null || mode === null) return undefined; // Windows
   const isClosedToWrites = (mode & WRITABLE_FOR_OTHERS) === 0;
@@ -102,12 +102,12 @@ function octal(mode: number) {
 }
 
 /** Whether others than the owner may open a file or folder. Windows has no such bits. */
-export function isOpen({ mode }: Deno.FileInfo) {
+export function isOpen({ mode }: Deno.FileInfo): boolean {
   return !isWindows && ((mode ?? 0) & 0o077) !== 0;
 }
 
 /** Whether two looks at a file met the same one. */
-export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo) {
+export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
   return one.ino === other.ino && one.dev === other.dev;
 }
 
@@ -118,7 +118,7 @@ export function isStillAt(path: string, info: Deno.FileInfo) {
 }
 
 /** Whether a file has the same text at two looks, as far as they tell. */
-export function isSameText(one: Deno.FileInfo, other: Deno.FileInfo) {
+export function isSameText(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
   return one.size === other.size && one.mtime?.getTime() === other.mtime?.getTime();
 }
 
@@ -138,7 +138,7 @@ function self() {
  * file system may give every file another owner: then its folder has the same one, unless this is the
  * superuser, who may open everything.
  */
-export function isOwn(path: string, info: Deno.FileInfo) {
+export function isOwn(path: string, info: Deno.FileInfo): boolean {
   const { uid } = info;
   const user = self();
   if (uid === null || uid === user) return true; // null: Windows
@@ -156,7 +156,7 @@ function lookAtFolder(path: string) {
 }
 
 /** Whether nobody else can have put a pipe or a link in the place of a file since a look at it. */
-export function staysInPlace(path: string, { uid }: Deno.FileInfo) {
+export function staysInPlace(path: string, { uid }: Deno.FileInfo): boolean {
   const folder = lookAtFolder(path);
   if (folder === undefined || ((folder.mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0) return false;
   const user = self() === -1 ? uid : self();

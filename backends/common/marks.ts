@@ -20,7 +20,7 @@ export interface Marked extends OidcCredentialsBackend {
 }
 
 /** Whether a store proves its own writes. A wrapper does where all of its stores do. */
-export function provesWrites(backend: Marked) {
+export function provesWrites(backend: Marked): boolean {
   return backend[INNER]?.every(provesWrites) ?? backend[PROVES] === true;
 }
 
@@ -28,13 +28,13 @@ export function provesWrites(backend: Marked) {
  * The key of the probe entry that goes with `key`: the same at each start, so that a later one removes it. Of
  * an encrypted row it is the row of the encrypted probe.
  */
-export async function probeKey(key: string) {
+export async function probeKey(key: string): Promise<string> {
   const [, prefix = "", name = ""] = /^(encrypted\|)?(.*)$/s.exec(key)!;
   return `${prefix}probe|${(await hashOf(name)).slice(0, 16)}`;
 }
 
 /** Whether a key is one of a probe entry, which no list shows; also below an encryption. */
-export function isProbeKey(key: string) {
+export function isProbeKey(key: string): boolean {
   return /^(encrypted\|)?probe\|/.test(key);
 }
 
@@ -47,11 +47,11 @@ export function shareStore(one: Marked, other: Marked): boolean {
 }
 
 /** One identity of several; `undefined` where a part has none. */
-export function joinIds(...ids: readonly (string | undefined)[]) {
+export function joinIds(...ids: readonly (string | undefined)[]): string | undefined {
   return ids.includes(undefined) ? undefined : JSON.stringify(ids);
 }
 
 /** Whether a store, or one within it, is in Deno KV, which needs `--unstable-kv`. */
-export function isInKv(backend: Marked) {
+export function isInKv(backend: Marked): boolean {
   return backendName(backend) === "KvCredentialsBackend" || backend[INNER]?.some(isInKv) === true;
 }

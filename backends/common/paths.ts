@@ -27,18 +27,18 @@ export const isAbsolute = ofSystem(isAbsoluteOnPosix, isAbsoluteOnWindows);
 export const join = ofSystem(joinOnPosix, joinOnWindows);
 
 /** The path of a `file:` URL; `undefined` for any other one. */
-export function pathOfUrl(url: URL) {
+export function pathOfUrl(url: URL): string | undefined {
   if (url.protocol !== "file:") return undefined;
   return fromFileUrl(url);
 }
 
 /** Whether a module is named by its path. */
-export function isPathSpecifier(specifier: string) {
+export function isPathSpecifier(specifier: string): boolean {
   return /^\.{1,2}[/\\]/.test(specifier) || isAbsolute(specifier);
 }
 
 /** Whether a program is named by its path, and not looked for in `PATH`. */
-export function isProgramPath(program: string) {
+export function isProgramPath(program: string): boolean {
   return /[/\\]/.test(program);
 }
 
@@ -46,7 +46,7 @@ export function isProgramPath(program: string) {
  * The reason against a `PATH` with a folder that is not absolute, if there is one. A program would come
  * from whatever folder somebody works in, such as a cloned repository, or start another one from there.
  */
-export function faultOfPath(path: string | undefined) {
+export function faultOfPath(path: string | undefined): string | undefined {
   const folders = (path ?? "").split(isWindows ? ";" : ":");
   const relative = folders.find((folder) => !isAbsolute(folder));
   if (relative === undefined) return undefined;

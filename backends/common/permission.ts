@@ -3,7 +3,7 @@ import { pathOfUrl } from "./paths.ts";
 import { isDeno, quoteArgument } from "./runtime.ts";
 
 /** Whether a permission is there without a question. Elsewhere there are none to ask for. */
-export function isGranted(permission: Deno.PermissionDescriptor) {
+export function isGranted(permission: Deno.PermissionDescriptor): boolean {
   return !isDeno || Deno.permissions.querySync(permission).state === "granted";
 }
 
@@ -16,14 +16,14 @@ export function isNotCapable(error: unknown): error is Error {
  * Refuses a request that Deno would deny: with a Blob as its body, which Deno sends as a stream, a denied
  * one would keep the process from ending. Not for a `fetch` of the caller's.
  */
-export function assertNet(url: URL) {
+export function assertNet(url: URL): void {
   const host = netHost(url);
   if (isGranted({ name: "net", host })) return;
   throw new Deno.errors.NotCapable(`Requires net access to "${host}"`);
 }
 
 /** A flag of Deno, for an error. */
-export function permissionFlag(name: string, ...values: readonly string[]) {
+export function permissionFlag(name: string, ...values: readonly string[]): string {
   return values.some((one) => one.includes(","))
     ? `a permission set in deno.json with ${JSON.stringify({ [name]: values })}`
     : quoteArgument(`--allow-${name}=${values}`);
@@ -36,7 +36,7 @@ const TEST_NAME = /(\/__tests__\/.*|[/_.]test)\.[cm]?[jt]sx?$/;
 export const WITH_OWN = "\nwith your script's own flags and arguments.";
 
 /** The command that runs this program again with these flags. */
-export function runLine(flags: string) {
+export function runLine(flags: string): string {
   const { mainModule } = Deno;
   const isText = mainModule.includes("/$deno$"); // given to Deno without a file
   const script = isText ? "script.ts" : pathOfUrl(new URL(mainModule)) ?? mainModule;

@@ -27,7 +27,7 @@ export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /**
  * Waits `ms` milliseconds (24 days at most). Throws the reason of `signal` when it aborts.
  */
-export async function delay(ms: number, signal?: AbortSignal) {
+export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, Math.min(ms, LONGEST_TIMER_MS));
   try {

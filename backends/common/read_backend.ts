@@ -32,7 +32,7 @@ export function entryFrom(
 export async function listKeys(
   backend: OidcCredentialsBackend,
   instead: string,
-) {
+): Promise<string[]> {
   const action = "list credentials in";
   if (!backend.list) {
     throw new CredentialsBackendError("backend_no_list", {

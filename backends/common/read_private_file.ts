@@ -39,7 +39,7 @@ export interface PrivateContent {
 /**
  * The text of a file that other users of the host may have touched: see {@linkcode readPrivateBytes}.
  */
-export function readPrivateFile(path: string, options: PrivateFileOptions) {
+export function readPrivateFile(path: string, options: PrivateFileOptions): string {
   const { bytes } = readPrivateBytes(path, options);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -70,7 +70,7 @@ export function readPrivateBytes(path: string, options: PrivateFileOptions): Pri
 }
 
 /** `undefined` where the file was replaced or written meanwhile: half a token may look like one. */
-function readOnce(path: string, options: PrivateFileOptions) {
+function readOnce(path: string, options: PrivateFileOptions): PrivateContent | undefined {
   const { what, maxBytes = 1024 * 1024, forbiddenMode = 0o077 } = options;
   const link = Deno.lstatSync(path);
   const found = link.isSymlink ? Deno.statSync(path) : link;

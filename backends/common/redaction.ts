@@ -13,7 +13,7 @@ export type Secrets = Iterable<string> & object;
  * Adds to the secrets that a session knows: present and former tokens, codes, assertions, keys. Values
  * that are no text are passed over.
  */
-export function remember(secrets: Set<string>, values: Iterable<unknown>) {
+export function remember(secrets: Set<string>, values: Iterable<unknown>): void {
   for (const value of values) {
     if (typeof value !== "string" || value === "") continue;
     secrets.delete(value); // one that is used again is among the newest
@@ -29,7 +29,7 @@ export function remember(secrets: Set<string>, values: Iterable<unknown>) {
  * Removes secrets from a text from outside, which may echo them: each run of eight characters that the
  * text shares with a form in which one is sent. A shorter form is removed whole.
  */
-export function redact(text: string, secrets: Secrets) {
+export function redact(text: string, secrets: Secrets): string {
   const searched = unify(text);
   const shared = sharedPieces(searched, formsIn(secrets));
   const lengths = new Set(Array.from(shared, (piece) => piece.length));

@@ -8,7 +8,7 @@ export const isDeno: boolean = "Deno" in globalThis;
 export const isWindows: boolean = isDeno && Deno.build.os === "windows";
 
 /** The kernel of the notebook that this code runs in, if it runs in one. */
-export function notebook() {
+export function notebook(): typeof Deno.jupyter | undefined {
   try {
     return Deno.jupyter; // throws outside a kernel
   } catch {
@@ -16,14 +16,14 @@ export function notebook() {
   }
 }
 
-export function writeError(text: string) {
+export function writeError(text: string): void {
   if (isDeno) Deno.stderr.writeSync(new TextEncoder().encode(text));
   // deno-lint-ignore no-console -- Node ends a program whose `process.stderr` is closed at a write
   else console.error(text.replace(/\n$/, ""));
 }
 
 /** Shows a warning of a store. */
-export function warnOnStderr(message: string) {
+export function warnOnStderr(message: string): void {
   try {
     writeError(`@validmind/auth: ${message}\n`);
   } catch {
@@ -32,7 +32,7 @@ export function warnOnStderr(message: string) {
 }
 
 /** Kills a process, whatever it does. */
-export async function killProcess(child: Deno.ChildProcess) {
+export async function killProcess(child: Deno.ChildProcess): Promise<void> {
   try {
     child.kill("SIGKILL");
   } catch {
@@ -43,7 +43,7 @@ export async function killProcess(child: Deno.ChildProcess) {
 }
 
 /** Refuses a Deno that is too old. */
-export function assertRuntime(action: string) {
+export function assertRuntime(action: string): void {
   if (isDeno && !("tryLockSync" in Deno.FsFile.prototype)) {
     const reason = `it needs Deno 2.7.1 or newer, and this is Deno ${Deno.version.deno}`;
     throw unsupported({ action, reason, remedy: "Run: deno upgrade" });
@@ -51,7 +51,7 @@ export function assertRuntime(action: string) {
 }
 
 /** Refuses Node and Bun, and a Deno that is too old. */
-export function needDeno(action: string, instead = OTHER_STORES) {
+export function needDeno(action: string, instead = OTHER_STORES): void {
   if (!isDeno) throw unsupported({ action, reason: "it needs Deno", remedy: instead });
   assertRuntime(action);
 }
@@ -64,7 +64,7 @@ function unsupported(parts: ErrorParts) {
 }
 
 /** An argument as this system's shell takes it. */
-export function quoteArgument(argument: string) {
+export function quoteArgument(argument: string): string {
   const plain = isWindows ? /^[\w\-./:=,@%+\\]+$/ : /^[\w\-./:=,@%+]+$/;
   if (plain.test(argument)) return argument;
   return isWindows ? quoteWindows(argument) : quotePosix(argument);
@@ -74,11 +74,11 @@ export function quoteArgument(argument: string) {
  * An argument in the double quotes of both shells. They take two quotes for one: after `\"` they would run the
  * rest as commands. So would PowerShell after a typographic quote, and within `$()`.
  */
-export function quoteWindows(argument: string) {
+export function quoteWindows(argument: string): string {
   return `"${argument.replaceAll('"', '""').replace(/[`$\u201c-\u201e]/g, "`$&")}"`;
 }
 
 /** An argument in the single quotes of a POSIX shell, and of fish, where a backslash counts in them. */
-export function quotePosix(argument: string) {
+export function quotePosix(argument: string): string {
   return `'${argument.replace(/['\\]/g, "'\\$&'")}'`;
 }

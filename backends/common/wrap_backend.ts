@@ -7,7 +7,7 @@ const ABILITIES = ["withLock", "list", "deleteAll", "requiredPermissions"] as co
 export function limitAbilities(
   wrapper: object,
   has: (name: typeof ABILITIES[number]) => boolean,
-) {
+): void {
   for (const name of ABILITIES) {
     if (!has(name)) Object.defineProperty(wrapper, name, { value: undefined });
   }

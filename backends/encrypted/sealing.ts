@@ -155,7 +155,7 @@ export function newDerivation(): Derivation {
 }
 
 /** Derives a key from a passphrase. */
-export async function derivedKey(root: CryptoKey, derivation: Derivation) {
+export async function derivedKey(root: CryptoKey, derivation: Derivation): Promise<SealingKey> {
   const { iterations, salt } = derivation;
   const form = { name: "PBKDF2", hash: "SHA-256", iterations, salt: fromBase64(salt)! };
   const bits = await crypto.subtle.deriveBits(form, root, KEY_BYTES * 8);

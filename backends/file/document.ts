@@ -4,7 +4,7 @@ import { faultOfOwner, lookIfPresent } from "../common/judge_path.ts";
 import { basename, dirname, isAbsolute, join } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
-import { readPrivateBytes } from "../common/read_private_file.ts";
+import { type PrivateContent, readPrivateBytes } from "../common/read_private_file.ts";
 import {
   corruptEntry,
   CredentialsBackendError,
@@ -63,7 +63,7 @@ const LARGEST_BYTES = 64 * 1024 * 1024;
  * @throws {CredentialsBackendError} `backend_denied`, `backend_unavailable`. Deno's own errors pass
  * unchanged.
  */
-export function readOwnFile(path: string) {
+export function readOwnFile(path: string): PrivateContent {
   return readPrivateBytes(path, {
     what: "any credentials file",
     maxBytes: LARGEST_BYTES,
@@ -77,7 +77,7 @@ export function readOwnFile(path: string) {
 }
 
 /** The path of the file itself, also where the given path is a link to it. A planted link is refused. */
-export function resolveLink(path: string) {
+export function resolveLink(path: string): string {
   let target = path;
   try {
     const link = lookIfPresent(path);
@@ -92,7 +92,7 @@ export function resolveLink(path: string) {
 }
 
 /** The path without links, as far as Deno permits to look. */
-export function realPathIfGranted(path: string) {
+export function realPathIfGranted(path: string): string {
   try {
     if (isGranted({ name: "read", path })) return Deno.realPathSync(path);
   } catch {
@@ -117,7 +117,10 @@ export interface CredentialsDocument {
 }
 
 /** The document in the file at `path`, and the file as it was before; an empty document without a file. */
-export function readDocument(path: string) {
+export function readDocument(path: string): {
+  document: CredentialsDocument;
+  info: Deno.FileInfo | undefined;
+} {
   try {
     const { bytes, info } = readOwnFile(path);
     return { document: parseDocument(bytes, path), info };
@@ -181,7 +184,7 @@ function parseExactly(text: string): unknown {
 }
 
 /** The text that a document is written as. */
-export function serializeDocument(document: CredentialsDocument) {
+export function serializeDocument(document: CredentialsDocument): string {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
@@ -208,7 +211,7 @@ export function getEntry(
  *
  * @throws {CredentialsBackendError} `backend_version`.
  */
-export function assertWritable({ version }: CredentialsDocument, path: string) {
+export function assertWritable({ version }: CredentialsDocument, path: string): void {
   if (version > VERSION) throw newerVersion(path, version);
 }
 
@@ -216,7 +219,7 @@ export function assertWritable({ version }: CredentialsDocument, path: string) {
 const CREDENTIALS = /^(\{[^{}[\]]*"credentials"\s*:\s*\{.*|\{\s*("version"\s*:\s*\d+\s*)?\}|)$/s;
 
 /** Whether a text is a credentials file, whole or damaged, rather than another program's file. */
-export function looksLikeCredentials(text: string) {
+export function looksLikeCredentials(text: string): boolean {
   return CREDENTIALS.test(text.trim());
 }
 

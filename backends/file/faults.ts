@@ -10,7 +10,7 @@ import {
 export const IN_CONTAINER = "In a container, VM_OIDC_NO_PERSIST=1 keeps the tokens in memory.";
 
 /** Throws the fault of a file that this module does not use, if it has one. */
-export function refuse(action: string, path: string, fault: PathFault | undefined) {
+export function refuse(action: string, path: string, fault: PathFault | undefined): void {
   if (!fault) return;
   throw new CredentialsBackendError("backend_denied", {
     action: `${action} ${path}`,
@@ -20,7 +20,7 @@ export function refuse(action: string, path: string, fault: PathFault | undefine
 }
 
 /** Whether a file or a folder is a link to nothing, such as to a volume that is not there now. */
-export function isLinkToNothing(path: string) {
+export function isLinkToNothing(path: string): boolean {
   if (!isGranted({ name: "read", path })) return false;
   const isLink = lookIfPresent(path)?.isSymlink === true;
   return isLink && lookIfPresent(path, Deno.statSync) === undefined;
@@ -29,7 +29,7 @@ export function isLinkToNothing(path: string) {
 type Explanation = [code: CredentialsBackendErrorCode, reason: string, remedy: string];
 
 /** The coded error for a failed file operation. */
-export function fileError(action: string, path: string, error: unknown) {
+export function fileError(action: string, path: string, error: unknown): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
   const [code, reason, remedy] = explainFileFault(path, error);
   return new CredentialsBackendError(code, {
@@ -75,7 +75,7 @@ function permissionNeeded(path: string, { message }: Error): Explanation {
 type OsError = Error & { code: string };
 
 /** Whether a file operation found no space, or a used-up quota. */
-export function isFull(error: unknown) {
+export function isFull(error: unknown): boolean {
   const { code, message = "" }: Partial<OsError> = Object(error);
   return code === "ENOSPC" || /quota exceeded/i.test(message); // a used-up quota has no code
 }

@@ -41,7 +41,7 @@ export async function withKeyLock<T>(
 }
 
 /** A piece of a file name for any key (FNV-1a): eight hexadecimal digits. */
-export function shortHash(key: string) {
+export function shortHash(key: string): string {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193);
   return (hash >>> 0).toString(16).padStart(8, "0");
@@ -166,7 +166,7 @@ function openLockFile(path: string) {
 }
 
 /** The error for a lock that somebody has removed from under its holder. */
-export function lockLost(path: string) {
+export function lockLost(path: string): CredentialsBackendError {
   return new CredentialsBackendError("backend_locked", {
     action: `keep the lock beside ${path}`,
     reason: "its file or folder was removed or replaced, so another process may hold it, too",

@@ -10,7 +10,7 @@ import { isOwnFolder, removeIfPresent, replaceFile } from "./replace_file.ts";
  * The files whose paths go on after `path` as `ending` says, with that; none where Deno does not permit to
  * look, or where there is no folder or one of a neighbour.
  */
-export function filesBeside(path: string, ending: RegExp) {
+export function filesBeside(path: string, ending: RegExp): { path: string; found: string[] }[] {
   const folder = dirname(path);
   const base = basename(path);
   if (!isGranted({ name: "read", path: folder })) return [];
@@ -28,12 +28,12 @@ export function filesBeside(path: string, ending: RegExp) {
  * Temp files of killed writes, with tokens in them. A temp file of a living process may be among them: that
  * process makes another one for its write.
  */
-export function leftFiles(path: string) {
+export function leftFiles(path: string): string[] {
   return filesBeside(path, /^(\.[0-9a-f]{8})*\.tmp$/).map((left) => left.path);
 }
 
 /** Removes a file, unless that is refused: it may be a neighbour's. */
-export function tryRemove(path: string) {
+export function tryRemove(path: string): void {
   try {
     if (isGranted({ name: "write", path })) removeIfPresent(path);
   } catch {
@@ -45,7 +45,7 @@ export function tryRemove(path: string) {
  * Removes the file, which needs no space. A link without its target would be an error from now on: there an
  * empty file takes its place.
  */
-export function removeFile(path: string, given: string, isLocked: boolean) {
+export function removeFile(path: string, given: string, isLocked: boolean): void {
   if (path === given) return removeIfPresent(path);
   const empty = () => replaceFile(path, serializeDocument(emptyDocument()), { isLocked });
   try {
@@ -58,7 +58,7 @@ export function removeFile(path: string, given: string, isLocked: boolean) {
 }
 
 /** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */
-export function assertDeletable(path: string, given: string) {
+export function assertDeletable(path: string, given: string): void {
   if (lookIfPresent(path) === undefined) return;
   const text = new TextDecoder().decode(readOwnFile(path).bytes);
   const isUsual = basename(path) === "credentials.json" && isOwnFolder(dirname(path));

@@ -34,7 +34,7 @@ export function replaceFile(
   path: string,
   text: string,
   { proof, isLocked = true, isUnchanged = () => true }: ReplaceOptions = {},
-) {
+): boolean {
   const temp = proof?.take() ?? createNew(`${path}.tmp`, isLocked);
   let isReplaced = false;
   try {
@@ -127,7 +127,7 @@ function isRemoved(path: string) {
  * Makes a rename in the folder survive a power cut, where the file system can. Windows has no such
  * call. A failure is ignored: the rename has succeeded, and an error would report the opposite.
  */
-export function syncFolder(path: string) {
+export function syncFolder(path: string): void {
   if (isWindows) return;
   try {
     const folder = Deno.openSync(`${path}/.`); // a named pipe in its place has no such name
@@ -142,7 +142,7 @@ export function syncFolder(path: string) {
 }
 
 /** Removes a file. An absent one is not an error. */
-export function removeIfPresent(path: string) {
+export function removeIfPresent(path: string): void {
   try {
     whileHeld(() => Deno.removeSync(path));
   } catch (error) {
@@ -155,7 +155,7 @@ export function removeIfPresent(path: string) {
  * creation. A power cut soon after may take a new folder away: to sync the one above takes read of it, which
  * no backend asks for.
  */
-export function makeFolder(file: string) {
+export function makeFolder(file: string): void {
   const path = dirname(file);
   try {
     if (lookIfPresent(path, Deno.statSync) !== undefined) return;
@@ -174,12 +174,12 @@ export function makeFolder(file: string) {
 }
 
 /** Whether a folder is the module's own, by its name. */
-export function isOwnFolder(folder: string) {
+export function isOwnFolder(folder: string): boolean {
   return basename(folder) === ".validmind";
 }
 
 /** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
-export function closeFolder(folder: string) {
+export function closeFolder(folder: string): void {
   if (!isOwnFolder(folder)) return;
   try {
     const info = Deno.lstatSync(folder);

@@ -67,7 +67,7 @@ export class FileStore {
     key: string,
     entry: OidcCredentials,
     { isReplaced = () => true }: PutOptions = {},
-  ) {
+  ): Promise<boolean> {
     const held = this.#options.held.get(key);
     held?.assertHeld(); // before a folder that has vanished is made anew
     const path = this.#prepare();
@@ -80,7 +80,7 @@ export class FileStore {
   }
 
   /** Removes one row, and the temp files that a killed write left. */
-  async delete(key: string) {
+  async delete(key: string): Promise<void> {
     vanished.delete(this.#path);
     const path = resolveLink(this.#path);
     const { document } = readDocument(path);
@@ -118,7 +118,7 @@ export class FileStore {
   }
 
   /** Deletes the file, whole or damaged, and what killed writes left beside it. */
-  async deleteAll() {
+  async deleteAll(): Promise<void> {
     vanished.delete(this.#path);
     const path = this.#prepare();
     await this.#lockedOrNot(path, (isLocked) => {

@@ -89,13 +89,13 @@ function toName(bytes: Uint8Array) {
  * The address in a line of a list; `undefined` for one of another program. The helper of the Secret
  * Service lists labels, which end with the address.
  */
-export function addressIn(line: string) {
+export function addressIn(line: string): string | undefined {
   const at = line.indexOf(ADDRESS);
   return at === -1 ? undefined : line.slice(at);
 }
 
 /** The key in an address; `undefined` where the address has only its hash. */
-export function keyOf(address: string) {
+export function keyOf(address: string): string | undefined {
   try {
     const bytes = Uint8Array.fromBase64(address.slice(ADDRESS.length), { alphabet: "base64url" });
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);

@@ -42,7 +42,7 @@ export const libraryPath: string | undefined = isDeno
   : undefined;
 
 /** Has Deno fetch the package for `target`, and gives the path of the library in it. */
-export async function locateLibrary(target: string) {
+export async function locateLibrary(target: string): Promise<string | undefined> {
   const name = KEYRING_PACKAGES[target];
   if (name === undefined) return undefined;
   const specifier = `npm:${name}@${KEYRING_VERSION}/package.json`;
@@ -239,7 +239,7 @@ export function keychainError(
   action: string,
   service: string,
   error: unknown,
-) {
+): CredentialsBackendError {
   return errorOf(action, service, explainNativeFault(error));
 }
 
@@ -256,7 +256,7 @@ function explainNativeFault(error: unknown): Fault {
   return ["backend_unavailable", text ?? name, START];
 }
 
-export function describeKeychain(service: string) {
+export function describeKeychain(service: string): string {
   return `"${service}" in ${KEYCHAIN_NAMES[Deno.build.os] ?? "the OS keychain"}`;
 }
 

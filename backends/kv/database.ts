@@ -37,7 +37,7 @@ export class KvDatabase {
   }
 
   /** Opens the store, and makes the database file where there is none. */
-  static async open(options: KvDatabaseOptions) {
+  static async open(options: KvDatabaseOptions): Promise<KvDatabase> {
     const { path } = options;
     if (typeof Deno.openKv !== "function") {
       throw new CredentialsBackendError("unstable_kv_required", {

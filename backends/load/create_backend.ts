@@ -166,7 +166,7 @@ const instances = new Map<string, Once<OidcCredentialsBackend>>();
 /** The backend that a setting names. Equal settings give the same instance within a process. */
 export async function sharedBackend(
   { name, options: text, origin }: NamedBackend,
-) {
+): Promise<OidcCredentialsBackend> {
   const spec = parseBackendSpec(name, origin.name);
   const options = text === undefined ? {} : parseBackendKwargs(text, origin.options);
   const setting = JSON.stringify([spec, options]);

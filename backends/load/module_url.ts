@@ -17,7 +17,7 @@ const toFileUrl = ofSystem(toFileUrlOnPosix, toFileUrlOnWindows);
  * The address of a module that a setting names by an address or a path. A path is taken from the
  * working directory: `import()` itself would take it from this file.
  */
-export function moduleUrl(specifier: string) {
+export function moduleUrl(specifier: string): string {
   if (!isPathSpecifier(specifier)) return specifier;
   // Elsewhere nothing tells the working directory.
   if (specifier.startsWith(".")) needDeno(`find ${showSpec(specifier)}`, "Name its whole path.");
@@ -25,7 +25,7 @@ export function moduleUrl(specifier: string) {
 }
 
 /** A backend's name, or the specifier in it, for an error. A query may hold a token. */
-export function showSpec(spec: string) {
+export function showSpec(spec: string): string {
   return printable(hideQueries(spec.slice(0, 1000)));
 }
 

@@ -40,7 +40,7 @@ export async function changeTogether(
   shared: string,
   own: readonly string[],
   untilFree: () => Promise<void>,
-) {
+): Promise<string | undefined> {
   if (backend.withLock === undefined) return "it is shared and has no withLock()";
   const children = await Promise.all(own.map((name) => start(store, shared, name)));
   const holder = await start(store, shared);

@@ -71,12 +71,12 @@ export class ApiClient {
   }
 
   /** See `Session.get`. */
-  async get(path: string, params?: QueryParams, options?: GetOptions) {
+  async get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
     return await this.#json(this.#withParams(path, params, { method: "GET", ...options }));
   }
 
   /** See `Session.post`. */
-  async post(path: string, options: PostOptions = {}) {
+  async post(path: string, options: PostOptions = {}): Promise<unknown> {
     checkCallOptions("POST", options, POST_TYPES);
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
@@ -94,7 +94,7 @@ export class ApiClient {
     return request;
   }
 
-  async #json(request: ApiRequest) {
+  async #json(request: ApiRequest): Promise<unknown> {
     const response = await this.#exchange(request);
     if (!response.ok) throw await this.#apiError(request, response);
     const text = await this.#transport.readText(request, response);

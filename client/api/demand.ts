@@ -49,7 +49,7 @@ export function shortfallOf(
   { acrValues, maxAge, scope = "" }: ApiDemand,
   entry: OidcCredentials,
   askedAt: number,
-) {
+): string | undefined {
   // A JWT of RFC 9068 has the same claims, where the ID token lacks one.
   const claims = { ...readClaims(entry.access_token), ...readClaims(entry.id_token) };
   const acr = printable(`${claims.acr ?? "missing"}`);

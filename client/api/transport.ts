@@ -148,7 +148,7 @@ export function isReplayable(body: unknown) {
 const REPLAYABLE = [Blob, ArrayBuffer, URLSearchParams, FormData];
 
 /** A copy of `init` with the session's headers, since a caller's `fetch` may change its argument. */
-function withHeaders(init: RequestInit, own: OwnHeaders) {
+function withHeaders(init: RequestInit, own: OwnHeaders): RequestInit {
   const headers = new Headers(init.headers);
   for (const [name, value] of Object.entries(own)) headers.set(name, value);
   return { ...init, headers };
@@ -172,7 +172,7 @@ function rewrite(status: number, request: RequestInit) {
   return { ...rest, method: "GET", headers: without(names, request.headers) };
 }
 
-function withoutSecrets(request: RequestInit, own: OwnHeaders) {
+function withoutSecrets(request: RequestInit, own: OwnHeaders): RequestInit {
   const names = [...Object.keys(own), "authorization", "cookie", "proxy-authorization"];
   return { ...request, headers: without(names, request.headers) };
 }

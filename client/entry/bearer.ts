@@ -28,7 +28,7 @@ export function bearerKind(
 }
 
 /** Whether an issuer belongs to Microsoft Entra, in the public or a sovereign cloud. */
-export function isEntraIssuer(issuer: string) {
+export function isEntraIssuer(issuer: string): boolean {
   return ENTRA.test(issuer);
 }
 
@@ -97,7 +97,7 @@ export function bearerOf(
  * Whether a request can carry a token. A line break in it would begin another header where a program
  * prints it into one, and the error of `Headers` would quote it.
  */
-export function isSendable(token: string) {
+export function isSendable(token: string): boolean {
   return /^[\x21-\x7e]+$/.test(token);
 }
 
@@ -112,17 +112,17 @@ export function isAlive(bearer: Bearer | undefined, now: number): bearer is Bear
 }
 
 /** A bearer counts as expired for the last tenth of its lifetime, at most for 120 seconds. */
-export function freshUntil({ expiresAt, lifetimeMs = Infinity }: Bearer) {
+export function freshUntil({ expiresAt, lifetimeMs = Infinity }: Bearer): number {
   return expiresAt - Math.min(SKEW_SECONDS * 1000, lifetimeMs / 10);
 }
 
 /** The end of a bearer, as events tell it. */
-export function endOf(bearer: Bearer | undefined) {
+export function endOf(bearer: Bearer | undefined): { expiresAt?: Date } {
   return bearer ? { expiresAt: new Date(bearer.expiresAt) } : {};
 }
 
 /** Whether an entry was requested with all of `scope`. A row without a scope, from Python, counts. */
-export function coversScope(entry: OidcCredentials, scope: string) {
+export function coversScope(entry: OidcCredentials, scope: string): boolean {
   if (typeof entry.scope !== "string") return true;
   const asked = new Set(entry.scope.split(" "));
   return scope.split(" ").every((name) => asked.has(name));

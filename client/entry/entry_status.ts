@@ -27,7 +27,7 @@ export function entryStatus(
 }
 
 /** The text of others, where there is some. */
-export function shownText(value: unknown) {
+export function shownText(value: unknown): string | undefined {
   if (typeof value !== "string" || value === "") return undefined;
   return printable(value);
 }

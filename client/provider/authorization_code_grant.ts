@@ -1,6 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { given } from "../../backends/common/json.ts";
 import { remember } from "../../backends/common/redaction.ts";
+import type { TokenSet } from "../entry/bearer.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { refusalError } from "./error.ts";
@@ -91,7 +92,7 @@ export async function redeemAuthorization(
   { redirectUri, state, nonce, verifier, dpopKey }: Authorization,
   answer: URLSearchParams,
   signal?: AbortSignal,
-) {
+): Promise<TokenSet> {
   return await provider.use("sign in", signal, async (context) => {
     // Its other parameters are words, such as Google's prompt=consent, and have to stay in messages.
     remember(context.runtime.secrets, [state, answer.get("code")]);
@@ -167,7 +168,7 @@ async function push(context: RequestContext, query: Record<string, string>) {
 export async function authorizationObstacle(
   provider: OidcProvider,
   signal?: AbortSignal,
-) {
+): Promise<string | undefined> {
   // deno-lint-ignore require-await -- as every run of a provider
   return await provider.use("start the sign-in", signal, async ({ server }) => {
     const { authorization_endpoint, response_types_supported: types = ["code"] } = server;

@@ -2,6 +2,7 @@ import * as oauth from "oauth4webapi";
 import { isSecureUrl } from "../../backends/common/host.ts";
 import type { Json } from "../../backends/common/json.ts";
 import { printable } from "../../backends/common/printable.ts";
+import type { TokenSet } from "../entry/bearer.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { DeviceCode } from "../session_options.ts";
@@ -104,7 +105,7 @@ export async function pollDevice(
   provider: OidcProvider,
   { deviceCode, verifier, dpopKey }: DeviceAuthorization,
   signal?: AbortSignal,
-) {
+): Promise<TokenSet> {
   return await provider.use("sign in", signal, async (context) => {
     return await firstTokens(context, dpopKey, {
       parameters: verifier === undefined ? {} : { code_verifier: verifier },

@@ -22,7 +22,7 @@ const ENDPOINTS = [
 export async function discoverProvider(
   issuer: string,
   options: oauth.DiscoveryRequestOptions,
-) {
+): Promise<oauth.AuthorizationServer> {
   const url = new URL(issuer);
   let response = await oauth.discoveryRequest(url, options);
   const isThere = response.status !== 404;
@@ -64,7 +64,7 @@ async function statedIssuer(issuer: URL, response: Response) {
 export async function findRevocationEndpoint(
   { issuer, revocation_endpoint }: oauth.AuthorizationServer,
   get: (url: string) => Promise<Response>,
-) {
+): Promise<string | undefined> {
   if (revocation_endpoint !== undefined) return revocation_endpoint;
   try {
     const response = await get(`${withoutSlash(issuer)}/.well-known/oauth-authorization-server`);

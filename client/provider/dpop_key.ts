@@ -24,7 +24,7 @@ export async function generateDpopKey(): Promise<DpopKey> {
 }
 
 /** A stored key for use, or `undefined` for a damaged key or another value. */
-export async function importDpopKey(jwk: unknown) {
+export async function importDpopKey(jwk: unknown): Promise<CryptoKeyPair | undefined> {
   try {
     return await importPair(jwk as JsonWebKey);
   } catch {

@@ -2,13 +2,13 @@ import * as oauth from "oauth4webapi";
 import { parseRetryAfter } from "../../backends/common/http_answer.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { isEntraIssuer } from "../entry/bearer.ts";
-import { isOwnError, ValidMindAuthError } from "../errors.ts";
+import { isOwnError, type RefusalKind, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
 import type { Refusal } from "./refusal.ts";
 import { ASK, CLIENT_ID, type RefusalAdvice, remedyOf } from "./remedy.ts";
 
 /** The kind of a refusal, whether or not it has its code and words already. */
-export function refusalKind(error: unknown) {
+export function refusalKind(error: unknown): RefusalKind | undefined {
   if (error instanceof ValidMindAuthError) return error.kind;
   return refusalIn(error)?.kind;
 }
@@ -30,7 +30,7 @@ export function providerError(
   issuer: string,
   error: unknown,
   advice: RefusalAdvice,
-) {
+): Error {
   if (isOwnError(error)) return error;
   const refusal = refusalIn(error);
   if (!refusal) return invalidAnswer(action, issuer, error);

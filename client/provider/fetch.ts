@@ -161,7 +161,7 @@ function readRequest({ at }: Endpoint, { body, headers }: RequestInit) {
  * without one (Keycloak sends none) by the `iat` of the ID token that it brought. `undefined` where
  * neither tells.
  */
-export function providerSkew(date: string | null, issuedAt?: unknown) {
+export function providerSkew(date: string | null, issuedAt?: unknown): number | undefined {
   const sent = parseHttpDate(date);
   if (!Number.isNaN(sent)) return secondsAhead(sent, DAY_SECONDS);
   return secondsAhead(Number(issuedAt) * 1000, MAX_SKEW_SECONDS);
@@ -232,7 +232,7 @@ function runAtLimit(ms: number, stop: () => void) {
  * A form that is sent once. Deno sends a text body again when a kept connection ends before the answer
  * (denoland/deno#32566), and a refresh token that is sent twice looks stolen. A Blob is sent once.
  */
-function formOnce({ body, headers }: RequestInit) {
+function formOnce({ body, headers }: RequestInit): RequestInit {
   if (!(body instanceof URLSearchParams)) return {};
   const others = Object.fromEntries(new Headers(headers));
   return { body: new Blob([body.toString()]), headers: { ...others, "content-type": FORM } };

@@ -110,7 +110,7 @@ export async function isSignedByOne(
 }
 
 /** The keys of the type and the algorithm of an ID token. */
-export function keysOfType(idToken: string, all: readonly Json[]) {
+export function keysOfType(idToken: string, all: readonly Json[]): Json[] {
   const { alg } = readClaims(idToken, 0) ?? {};
   const { kty } = signatureAlgorithm(alg) ?? {};
   return all.filter((key) => key.kty === kty && (key.alg ?? alg) === alg);
@@ -120,7 +120,7 @@ export function keysOfType(idToken: string, all: readonly Json[]) {
  * The keys that may have signed an ID token: those of its `kid`; where it has none, all of its type, and
  * where no key has that one, those without any.
  */
-export function keysNamedBy(idToken: string, all: readonly Json[]) {
+export function keysNamedBy(idToken: string, all: readonly Json[]): Json[] {
   const { kid } = readClaims(idToken, 0) ?? {};
   const keys = keysOfType(idToken, all);
   const named = keys.filter((key) => kid === undefined || key.kid === kid);
@@ -129,7 +129,7 @@ export function keysNamedBy(idToken: string, all: readonly Json[]) {
 }
 
 /** The error for an ID token that none of the provider's keys has signed. */
-export function noSigner() {
+export function noSigner(): Error {
   return unfit("its signature fits no key of the provider", oauth.KEY_SELECTION);
 }
 

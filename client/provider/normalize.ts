@@ -53,7 +53,7 @@ export function normalizeTokens(body: Json): Json {
 }
 
 /** A number above 0, also as a string; any other value counts as absent. */
-export function positiveNumber(value: unknown) {
+export function positiveNumber(value: unknown): number | undefined {
   const number = typeof value === "string" ? parseFloat(value) : value;
   if (typeof number !== "number" || !Number.isFinite(number) || number <= 0) return undefined;
   return Math.min(number, MAX_SECONDS);

@@ -78,7 +78,7 @@ export class OidcProvider {
    * @param isDevice Whether `openid` may go as well: Spring refuses it in the device flow.
    * @returns The scopes; `undefined` where none can go.
    */
-  async narrowScope(error: unknown, isDevice: boolean) {
+  async narrowScope(error: unknown, isDevice: boolean): Promise<string | undefined> {
     const { scope, isDefaultScope } = this.identity;
     if (!isDefaultScope || refusalKind(error) !== "scope") return undefined;
     const { scopes_supported: stated = STANDARD_SCOPES } = await this.#discover();
@@ -164,7 +164,7 @@ export class OidcProvider {
 export async function openProvider(
   identity: OidcIdentity,
   runtime: Runtime,
-) {
+): Promise<OidcProvider> {
   if (!identity.proof) return new OidcProvider(identity, runtime);
   const { clientAuth } = await import("./client_auth.ts");
   return new OidcProvider(identity, runtime, clientAuth(identity.proof));

@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import type { Json } from "../../backends/common/json.ts";
 import { runLater } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { readClaims } from "../entry/bearer.ts";
+import { readClaims, type TokenSet } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { withoutSlash } from "./discovery.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
@@ -49,7 +49,7 @@ export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | 
 export async function refreshTokens(
   provider: OidcProvider,
   options: RefreshOptions,
-) {
+): Promise<TokenSet> {
   const got: Json = {};
   try {
     return await provider.use(
@@ -146,7 +146,7 @@ const OTHER_PERSON = "the new ID token is of another person";
  *
  * @param subject The person of the former ID token.
  */
-export function reasonAgainst(subject: Subject, claims: Subject) {
+export function reasonAgainst(subject: Subject, claims: Subject): string | undefined {
   const [first, second] = [subject, claims].map(({ iss }) => withoutSlash(String(iss)));
   if (subject.sub !== claims.sub || first !== second) return OTHER_PERSON;
   // A nonce that comes back is the one of the sign-in.

@@ -164,7 +164,7 @@ export async function assertSigned(
 }
 
 /** The provider's keys, as they are now: they are replaced and withdrawn. */
-export async function fetchKeys(context: RequestContext) {
+export async function fetchKeys(context: RequestContext): Promise<Json[]> {
   const { identity, server: { jwks_uri = "" }, signal, runtime } = context;
   checkEndpoint("jwks_uri", jwks_uri, identity.issuer);
   const response = await providerFetch(JWKS, runtime)(jwks_uri, { signal });
@@ -173,7 +173,7 @@ export async function fetchKeys(context: RequestContext) {
 }
 
 /** The same, with further tries: the tokens are there, and wait for their check. */
-export async function requestKeys(context: RequestContext) {
+export async function requestKeys(context: RequestContext): Promise<Json[]> {
   const { runtime: { elapsed: now, delay }, signal } = context;
   let fault: Error;
   const pauses = { pauseMs: 500, signal, timer: { now, delay } };
@@ -262,7 +262,7 @@ export function toTokenSet({ answer, time }: TokenAnswer): TokenSet {
  */
 export async function newDpopKey(
   { identity, server, runtime }: RequestContext,
-) {
+): Promise<DpopKey | undefined> {
   if (!identity.dpop) return undefined;
   if (server.dpop_signing_alg_values_supported?.includes("ES256")) {
     const key = await generateDpopKey();

@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
 import { normalizeIssuer } from "../credential_key.ts";
-import { isSendable, readClaims } from "../entry/bearer.ts";
+import { isSendable, readClaims, type TokenSet } from "../entry/bearer.ts";
 import { named } from "../options/declaration.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
 import { invalidProvider } from "./error.ts";
@@ -19,7 +19,7 @@ import {
  * Requests tokens by the grant of a session that needs no person. A refresh token is dropped: the client
  * can ask again, and the end of the token to exchange ends what comes of it.
  */
-export async function requestUnattended(provider: OidcProvider) {
+export async function requestUnattended(provider: OidcProvider): Promise<TokenSet> {
   let request = exchangeToken;
   if (provider.identity.flow === "client_credentials") request = requestClientTokens;
   return { ...await request(provider), refreshToken: undefined };

@@ -62,7 +62,7 @@ export const signInByBrowser: Flow = async (provider, context) => {
 export async function browserObstacle(
   provider: OidcProvider,
   { ask, signal }: Pick<FlowContext, "ask" | "signal">,
-) {
+): Promise<string | undefined> {
   if (!isDeno) return "it needs Deno";
   if (ask.onDeviceCode && !ask.onAuthorizationUrl) {
     return "this flow has a link, and only onDeviceCode is given: give onAuthorizationUrl";

@@ -167,7 +167,7 @@ const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
  *
  * Not for a request that needs no answer: its sender may be gone from the table by now.
  */
-export function isOwnConnection({ localAddr, remoteAddr }: Deno.TcpConn) {
+export function isOwnConnection({ localAddr, remoteAddr }: Deno.TcpConn): boolean | undefined {
   const mayLook = TABLES.every((path) => isGranted({ name: "read", path })) &&
     isGranted({ name: "sys", kind: "uid" });
   if (Deno.build.os !== "linux" || !mayLook) return undefined;

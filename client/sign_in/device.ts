@@ -71,7 +71,7 @@ async function poll(
 }
 
 /** The meaning of a poll's error, after which the next poll follows; `undefined` where none does. */
-function meaningOf(error: unknown) {
+function meaningOf(error: unknown): "pending" | "slow_down" | "fault" | undefined {
   // Keys that cannot be had after a success are another error: no poll may follow it.
   if (error instanceof ProviderUnavailableError) return "fault";
   const { kind, oauthError } = error as ValidMindAuthError;

@@ -53,7 +53,7 @@ export async function runFlow(
   flow: Flow,
   provider: OidcProvider,
   context: FlowContext,
-) {
+): Promise<TokenSet> {
   const { emit } = context.runtime;
   emit?.({ type: "sign_in_started" });
   try {
@@ -95,7 +95,7 @@ const FAILURES = new Map<unknown, Failure>([
 ]);
 
 /** The failure behind an error, as a person sees it. */
-export function failureOf(error: unknown, signal: AbortSignal) {
+export function failureOf(error: unknown, signal: AbortSignal): Failure {
   if (signal.aborted) return "interrupted";
   return FAILURES.get(codeOf(error).code) ?? "error";
 }

@@ -15,7 +15,7 @@ import { browserLauncher } from "../permissions/preflight.ts";
  * @returns The reason why it could not be opened, or `undefined`. Waits for the program that opens it,
  * which may be the browser itself, but does not keep the process alive for it.
  */
-export async function openBrowser(page: string) {
+export async function openBrowser(page: string): Promise<string | undefined> {
   const url = URL.parse(page);
   if (!url || !isSecureUrl(url)) return "the page is not an https: page";
   if (!isDeno) return "this needs Deno";

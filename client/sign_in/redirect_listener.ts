@@ -127,7 +127,7 @@ export function browserAnswer(state: string) {
     /** The answer, once it is there. */
     taken,
     /** Hands in the parameters of an address. Gives the reason where they are not taken. */
-    offer(parameters: URLSearchParams) {
+    offer(parameters: URLSearchParams): string | undefined {
       const isAnswer = parameters.has("code") || parameters.has("error");
       const isSingle = SINGLE.every((name) => parameters.getAll(name).length <= 1);
       if (!isAnswer || !isSingle || parameters.get("state") !== state) return FOREIGN;

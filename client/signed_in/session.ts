@@ -2,13 +2,16 @@ import { backendName, locationOf } from "../../backends/common/describe_backend.
 import { given } from "../../backends/common/json.ts";
 import { remember } from "../../backends/common/redaction.ts";
 import { VERSION } from "../../backends/common/runtime.ts";
-import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
 import { entryStatus, shownText } from "../entry/entry_status.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { named, SIGN_IN_WORDS } from "../options/declaration.ts";
-import { secureUrl } from "../options/resolve_identity.ts";
+import { type Identity, secureUrl } from "../options/resolve_identity.ts";
 import {
   checkCallOptions,
   demandIn,
@@ -81,7 +84,7 @@ export class SignedInSession implements Session {
     Object.assign(this, given({ apiHost, model: modelOptions?.model }));
   }
 
-  get backend() {
+  get backend(): OidcCredentialsBackend | undefined {
     return this.#options.tokens?.backend;
   }
 
@@ -98,7 +101,7 @@ export class SignedInSession implements Session {
     await (await tokens.renewal()).signInAgain(demand, options.signal);
   }
 
-  async headers(options: HeadersOptions = {}) {
+  async headers(options: HeadersOptions = {}): Promise<Headers> {
     checkCallOptions("give headers", options, HEADERS_TYPES);
     const { method = "GET", url, signal } = options;
     const target = url === undefined ? undefined : await this.#targetOf(url);
@@ -136,7 +139,7 @@ export class SignedInSession implements Session {
     return result;
   }
 
-  async dropPermissions(options: DropPermissionsOptions = {}) {
+  async dropPermissions(options: DropPermissionsOptions = {}): Promise<DropPermissionsResult> {
     checkCallOptions("drop permissions", options, { refresh: "boolean", all: "boolean" });
     const { refresh = true, all = false } = options;
     const { tokens } = this.#options;
@@ -149,12 +152,12 @@ export class SignedInSession implements Session {
   }
 
   /** May hold a secret. */
-  givenIdentity() {
+  givenIdentity(): Identity {
     return this.#options.identity;
   }
 
   /** Drops the tokens in memory. Gives their entry, for a revocation. */
-  forget() {
+  forget(): OidcCredentials | undefined {
     return this.#options.tokens?.held.forget();
   }
 
@@ -262,7 +265,7 @@ export function setActiveSession(session: SignedInSession | undefined) {
   activeSession = session;
 }
 
-export function peekActiveSession() {
+export function peekActiveSession(): SignedInSession | undefined {
   return activeSession;
 }
 
@@ -277,7 +280,7 @@ function modelHeaders({ model, document, monitoring }: ModelOptions): OwnHeaders
 
 export function backendStatus(
   backend: OidcCredentialsBackend,
-) {
+): NonNullable<SessionStatus["backend"]> {
   const persistent: unknown = backend.persistent;
   return {
     name: backendName(backend),

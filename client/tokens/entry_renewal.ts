@@ -39,7 +39,7 @@ export class EntryRenewal extends EntryUse {
    *
    * @param claims The claims that the refresh asks for.
    */
-  async run(rejected: string, signal: AbortSignal, claims?: string) {
+  async run(rejected: string, signal: AbortSignal, claims?: string): Promise<OidcCredentials> {
     const { store } = this;
     const { elapsed: now, delay } = this.options.runtime;
     const provider = this.#findProvider();
@@ -56,7 +56,7 @@ export class EntryRenewal extends EntryUse {
   }
 
   /** Loads all that a refresh runs. */
-  async prepareRefresh() {
+  async prepareRefresh(): Promise<OidcProvider> {
     const [provider] = await Promise.all([this.openProvider(), this.isAlone && loadUnattended()]);
     return provider;
   }
@@ -130,7 +130,7 @@ export class EntryRenewal extends EntryUse {
     provider: OidcProvider,
     stored: OidcCredentials,
     claims?: string,
-  ) {
+  ): Promise<Renewed | undefined> {
     const { refreshTokens, subjectOf } = await loadProvider();
     const refreshToken = stored.refresh_token!;
     let entry = stored;

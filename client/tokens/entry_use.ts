@@ -5,13 +5,14 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import {
   type AnswerTime,
   asksNobody,
+  type Bearer,
   bearerOf,
   coversScope,
   endOf,
   isFresh,
   type TokenSet,
 } from "../entry/bearer.ts";
-import type { ApiDemand } from "../errors.ts";
+import type { ApiDemand, ValidMindAuthError } from "../errors.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { loginRequired } from "./login_required.ts";
@@ -35,7 +36,7 @@ const NO_REFRESH_TOKEN =
 const spent = new Set<string>();
 
 /** Remembers, for this process, that a refresh token is used up. */
-export function markSpent(token: string) {
+export function markSpent(token: string): void {
   remember(spent, [token]);
 }
 
@@ -58,35 +59,35 @@ export class EntryUse {
   }
 
   /** The provider, loaded at the first need. */
-  async openProvider() {
+  async openProvider(): Promise<OidcProvider> {
     const { identity, runtime } = this.options;
     const open = async () => (await loadProvider()).openProvider(identity, runtime);
     return await this.#provider.get(open);
   }
 
   /** The entry for new tokens, by the time of the answer that brought them. */
-  entryOf(tokens: TokenSet, previous?: OidcCredentials) {
+  entryOf(tokens: TokenSet, previous?: OidcCredentials): OidcCredentials {
     const { identity, bearer } = this.options;
     return toEntry(tokens, identity, bearer, this.#timeOf(tokens.time), previous);
   }
 
   /** Reports an entry that was stored. */
-  reportStored(entry: OidcCredentials) {
+  reportStored(entry: OidcCredentials): void {
     const backend = backendName(this.store.backend);
     this.options.runtime.emit?.({ type: "stored", backend, ...endOf(this.bearerIn(entry)) });
   }
 
   /** The error where a person has to sign in and is not asked. */
-  loginRequired(reason: string, cause?: Error, demand?: ApiDemand) {
+  loginRequired(reason: string, cause?: Error, demand?: ApiDemand): ValidMindAuthError {
     return loginRequired(this.options, reason, cause, demand);
   }
 
-  bearerIn(entry: OidcCredentials) {
+  bearerIn(entry: OidcCredentials): Bearer | undefined {
     return bearerOf(entry, this.options.bearer);
   }
 
   /** The bearer of an entry that is for the requested scope, and has the key of its tokens. */
-  async servedBy(stored: OidcCredentials | undefined) {
+  async servedBy(stored: OidcCredentials | undefined): Promise<Bearer | undefined> {
     const { scope } = this.options.identity;
     const serves = stored && coversScope(stored, scope) && await this.#hasKey(stored);
     if (serves) return this.bearerIn(stored);
@@ -97,7 +98,7 @@ export class EntryUse {
   async freshIn(
     stored: OidcCredentials | undefined,
     rejected: string | undefined,
-  ) {
+  ): Promise<OidcCredentials | undefined> {
     const bearer = await this.servedBy(stored);
     const isOther = isFresh(bearer, this.options.runtime.now()) && bearer.token !== rejected;
     if (isOther) return stored;
@@ -105,7 +106,7 @@ export class EntryUse {
   }
 
   /** The reason why new tokens are not to be had without a person, if there is one. */
-  async obstacleIn(stored: OidcCredentials | undefined) {
+  async obstacleIn(stored: OidcCredentials | undefined): Promise<string | undefined> {
     const { identity } = this.options;
     if (this.isAlone) return undefined;
     if (!stored) return "no sign-in is stored";
@@ -129,7 +130,7 @@ export class EntryUse {
    * A stored key for use, or `undefined` without a usable one. It is the same object for the same key,
    * since the nonces of its servers are remembered by it.
    */
-  async importKey(jwk: unknown) {
+  async importKey(jwk: unknown): Promise<CryptoKeyPair | undefined> {
     const x = (jwk as JsonWebKey | null | undefined)?.x;
     if (x !== this.#keyPart) this.#key = undefined;
     this.#keyPart = x;

@@ -56,29 +56,29 @@ export class HeldTokens {
   }
 
   /** Another number after each sign-out. What began before one is not taken over after it. */
-  get era() {
+  get era(): number {
     return this.#forgets + this.#options.stored.signOuts;
   }
 
   /** The entry in use, for display. */
-  get entry() {
+  get entry(): OidcCredentials | undefined {
     if (this.#since === this.era) return this.#entry;
     return undefined;
   }
 
   /** The bearer in use, fresh or not. */
-  get bearer() {
+  get bearer(): Bearer | undefined {
     return this.entry && this.#bearer;
   }
 
   /** The bearer, while it is fresh. */
-  get fresh() {
+  get fresh(): Bearer | undefined {
     if (this.#options.runtime.now() < this.#freshUntil) return this.bearer;
     return undefined;
   }
 
   /** The bearer, until its end. */
-  get alive() {
+  get alive(): Bearer | undefined {
     if (isAlive(this.bearer, this.#options.runtime.now())) return this.bearer;
     return undefined;
   }
@@ -88,7 +88,7 @@ export class HeldTokens {
    *
    * @param era The era in which it was read.
    */
-  adopt(entry: OidcCredentials, era = this.era) {
+  adopt(entry: OidcCredentials, era = this.era): void {
     const { bearer, runtime } = this.#options;
     remember(runtime.secrets, secretsOf(entry));
     this.#since = era;
@@ -99,29 +99,29 @@ export class HeldTokens {
   }
 
   /** Takes over an entry that is not stored: the next use goes to the store, to write it. */
-  adoptUnstored(entry: OidcCredentials) {
+  adoptUnstored(entry: OidcCredentials): void {
     this.adopt(entry);
     this.#freshUntil = 0;
   }
 
   /** Notes that the refresh token works no more. */
-  dropRefreshToken() {
+  dropRefreshToken(): void {
     if (this.#entry) this.#entry = { ...this.#entry, refresh_token: null };
   }
 
   /** Whether an entry is of another person than the session was, as far as their ID tokens tell. */
-  isOfAnother(entry: OidcCredentials) {
+  isOfAnother(entry: OidcCredentials): boolean {
     return Boolean(this.#person && entry.id_token) && this.#person!.sub !== subOf(entry);
   }
 
   /** Gives the bearer out for some seconds more, up to its end. */
-  bridge() {
+  bridge(): void {
     const { expiresAt = 0 } = this.bearer ?? {};
     this.#freshUntil = Math.min(expiresAt, this.#options.runtime.now() + BRIDGE_MS);
   }
 
   /** Drops the tokens, and gives their entry. */
-  forget() {
+  forget(): OidcCredentials | undefined {
     const { entry } = this;
     this.#forgets++;
     this.#entry = this.#bearer = undefined;

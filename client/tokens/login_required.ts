@@ -32,7 +32,7 @@ export function loginRequired(
   reason: string,
   cause?: unknown,
   demand?: ApiDemand,
-) {
+): ValidMindAuthError {
   const { identity, stored: { backend } } = options;
   const { redirectUri, listen } = options.call;
   const values = { ...identity, redirectUri, listen };
@@ -72,26 +72,26 @@ function wayToSignIn(
 export type NamedSignIn = Readonly<Partial<Record<OptionName, unknown>>>;
 
 /** The flags that name a sign-in. */
-export function flagsFor(signIn: NamedSignIn) {
+export function flagsFor(signIn: NamedSignIn): string {
   return Object.entries(signIn).map(([name, value]) =>
     argument(optionRow(name as OptionName).flag, value)
   ).join("");
 }
 
 /** A flag with its value, for a command. */
-export function argument(flag: string | undefined, value: unknown) {
+export function argument(flag: string | undefined, value: unknown): string {
   if (!flag || value === undefined || value === false) return "";
   return value === true ? ` --${flag}` : ` --${flag} ${quoteArgument(`${value}`)}`;
 }
 
 /** The flags that have a sign-in meet a demand. */
-export function demandFlags(demand: ApiDemand = {}) {
+export function demandFlags(demand: ApiDemand = {}): string {
   const parameters = Object.entries(parametersOf(demand));
   return parameters.map((pair) => ` --parameter ${quoteArgument(pair.join("="))}`).join("");
 }
 
 /** The meaning of a refused refresh, or of one whose ID token failed its checks, in words. */
-export function refusalWords(refused: ValidMindAuthError) {
+export function refusalWords(refused: ValidMindAuthError): string {
   const { code, kind, reason } = refused;
   if (code === "id_token_invalid") return `the refresh gave tokens that are not used: ${reason}`;
   if (kind === "over") return `the provider ended the sign-in: ${reason}`;
@@ -101,7 +101,7 @@ export function refusalWords(refused: ValidMindAuthError) {
 /** The error for new tokens of which none is a live bearer. */
 export function noLiveBearer(
   { identity: { issuer }, bearer }: TokenSourceOptions,
-) {
+): ValidMindAuthError {
   const action = `get a token for ${issuer}`;
   if (bearer === "access_token") {
     return new ProviderUnavailableError({

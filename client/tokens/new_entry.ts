@@ -88,7 +88,7 @@ const SLACK_SECONDS = 10;
 export function followProvider(
   { identity: { issuer }, bearer, runtime }: TokenSourceOptions,
   skews: Map<string, number>,
-) {
+): (time: AnswerTime) => number {
   const isFollowing = bearer === "access_token" && runtime.now === Date.now;
   const aheadMs = () => {
     const skew = skews.get(issuer) ?? 0;
@@ -96,7 +96,7 @@ export function followProvider(
     return skew * 1000;
   };
   if (isFollowing) runtime.now = () => Date.now() + aheadMs();
-  return ({ sentAt, date, skew }: AnswerTime) => {
+  return ({ sentAt, date, skew }) => {
     if (skew !== undefined) skews.set(issuer, skew);
     if (!isFollowing || date === undefined) return sentAt;
     if (aheadMs() !== 0) return date;

@@ -7,6 +7,7 @@ import { type Bearer, coversScope, isAlive } from "../entry/bearer.ts";
 import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
 import { isShownByCaller, showLine } from "../prompt/terminal.ts";
 import { BY_BROWSER } from "../provider/remedy.ts";
+import type { ClearResult } from "../session.ts";
 import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { loadProvider, NO_KEY } from "./entry_use.ts";
@@ -34,7 +35,7 @@ export class TokenRenewal extends EntryRenewal {
     era: number,
     signal?: AbortSignal,
     demand?: ApiDemand,
-  ) {
+  ): Promise<boolean> {
     const { store } = this;
     const { asksFirst, beforeProvider } = this.options;
     let stored = read;
@@ -55,7 +56,7 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Asks the person for a sign-in that meets a demand of the API. It replaces that of the same person. */
-  async signInAgain(demand: ApiDemand, signal?: AbortSignal) {
+  async signInAgain(demand: ApiDemand, signal?: AbortSignal): Promise<void> {
     const { ask, beforeProvider } = this.options;
     if (!ask) {
       throw this.loginRequired(
@@ -191,7 +192,7 @@ export class TokenRenewal extends EntryRenewal {
     rejected: string | undefined,
     signal?: AbortSignal,
     claims?: string,
-  ) {
+  ): Promise<Bearer> {
     const held = this.#held;
     const { era } = held;
     try {
@@ -246,7 +247,7 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** Takes over the stored entry where it has a fresh bearer other than `rejected`. */
-  async adoptStored(rejected: string) {
+  async adoptStored(rejected: string): Promise<Bearer | undefined> {
     const { era } = this.#held;
     const entry = await this.freshIn(await this.store.peek(), rejected);
     if (!entry || era !== this.#held.era) return undefined;
@@ -267,14 +268,14 @@ export class TokenRenewal extends EntryRenewal {
   }
 
   /** The key that a bearer is bound to. */
-  async keyOf({ dpopKey }: Bearer) {
+  async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
     const pair = await this.importKey(dpopKey);
     if (pair) return pair;
     throw this.loginRequired(NO_KEY);
   }
 
   /** Removes the entry. */
-  async clear(revoke: boolean, held: OidcCredentials | undefined) {
+  async clear(revoke: boolean, held: OidcCredentials | undefined): Promise<ClearResult> {
     return await clearCredentials(this.store, revoke, () => this.openProvider(), held);
   }
 }

@@ -1,6 +1,9 @@
 import { untilAborted } from "../../backends/common/promises.ts";
-import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { coversScope } from "../entry/bearer.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
+import { type Bearer, coversScope } from "../entry/bearer.ts";
 import { type ApiDemand, throwToCaller, ValidMindAuthError } from "../errors.ts";
 import type { TokenRenewal } from "./renewal.ts";
 import { HeldTokens, type TokenSourceOptions } from "./held_tokens.ts";
@@ -27,7 +30,7 @@ export class TokenSource {
     this.held = new HeldTokens(options);
   }
 
-  get backend() {
+  get backend(): OidcCredentialsBackend {
     return this.#options.stored.backend;
   }
 
@@ -37,7 +40,7 @@ export class TokenSource {
    * @param demand The demand of an API, for which the person is always asked.
    * @returns Whether the person was asked.
    */
-  async signIn(signal?: AbortSignal, demand?: ApiDemand) {
+  async signIn(signal?: AbortSignal, demand?: ApiDemand): Promise<boolean> {
     const { stored, identity, asksFirst } = this.#options;
     const { era } = this.held;
     // Unstored tokens and DPoP keys are handled by the renewal.
@@ -58,7 +61,7 @@ export class TokenSource {
    * @param rejected A bearer that is not to be given. It is replaced unless it has been already.
    * @param claims The claims that a refresh asks for.
    */
-  async bearer(rejected?: string, signal?: AbortSignal, claims?: string) {
+  async bearer(rejected?: string, signal?: AbortSignal, claims?: string): Promise<Bearer> {
     const fresh = rejected === undefined && this.held.fresh;
     if (this.#isLast && !fresh) return this.#lastBearer(rejected);
     return fresh ||
@@ -75,7 +78,7 @@ export class TokenSource {
     rejected: string | undefined,
     signal?: AbortSignal,
     demand?: ApiDemand,
-  ) {
+  ): Promise<Bearer> {
     if (this.#isLast) return this.#lastBearer(rejected);
     const isQuiet = this.#options.runtime.elapsed() < this.#quietUntil;
     const mayRenew = !isQuiet && (!demand || demand.claims);
@@ -104,30 +107,30 @@ export class TokenSource {
   }
 
   /** Whether the sign-in is still stored, and not that of another person. */
-  async isStored(signal?: AbortSignal) {
+  async isStored(signal?: AbortSignal): Promise<boolean> {
     const entry = await untilAborted(this.#options.stored.read(), signal);
     return entry !== undefined && !this.held.isOfAnother(entry);
   }
 
   /** The way to sign in as an API demands, where `Session.signIn` may not ask. */
-  async remedyFor(demand: ApiDemand) {
+  async remedyFor(demand: ApiDemand): Promise<string | undefined> {
     const { ask, silencedBy } = this.#options;
     if (ask || silencedBy === undefined) return undefined;
     return (await this.renewal()).loginRequired("", undefined, demand).remedy;
   }
 
   /** Ends, for a while, the refreshes because of a 401: the API has refused a new token as well. */
-  keepQuiet() {
+  keepQuiet(): void {
     this.#quietUntil = this.#options.runtime.elapsed() + QUIET_MS;
   }
 
   /** Ends the refreshes: their permissions are given up. */
-  stopRefreshing() {
+  stopRefreshing(): void {
     this.#isLast = true;
   }
 
   /** The slow half, which is loaded where the stored tokens do not serve. */
-  renewal() {
+  renewal(): Promise<TokenRenewal> {
     return this.#renewal ??= import("./renewal.ts")
       .then(({ TokenRenewal }) => new TokenRenewal(this.#options, this.held));
   }

@@ -14,12 +14,12 @@ import { type Grant, StoredCredential, type Unstored } from "./stored_credential
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
   /** The entry, after a further try of an unsuccessful write; `undefined` when there is none. */
-  async load() {
+  async load(): Promise<OidcCredentials | undefined> {
     return await this.withLock(() => this.loadLocked()).catch(() => this.unstored ?? this.read());
   }
 
   /** The same, for a caller that holds the lock. */
-  async loadLocked() {
+  async loadLocked(): Promise<OidcCredentials | undefined> {
     const unstored = this.kept;
     if (!unstored) return await this.read();
     const { entry, replaces } = unstored;
@@ -35,7 +35,7 @@ export class CredentialStore extends StoredCredential {
   }
 
   /** The entry while another process holds the lock. Reports no fault. */
-  async peek() {
+  async peek(): Promise<OidcCredentials | undefined> {
     if (this.unstored) return undefined;
     return await this.read().catch(() => undefined);
   }
@@ -45,7 +45,7 @@ export class CredentialStore extends StoredCredential {
    * cannot be written, it later replaces only the entry that was there then. If that cannot be read, it
    * replaces the one from before the sign-in. So a later sign-out or sign-in of another process wins.
    */
-  async saveNew(entry: OidcCredentials, before: OidcCredentials | undefined) {
+  async saveNew(entry: OidcCredentials, before: OidcCredentials | undefined): Promise<void> {
     const look = () => this.read().catch(() => before); // nothing waits for it while the write succeeds
     let present = look();
     const { signOuts } = this;
@@ -65,7 +65,7 @@ export class CredentialStore extends StoredCredential {
    * came in between wins. Then the result is `false`, and the entry was not stored. Where it cannot be
    * written, it is kept in this process.
    */
-  async replace(entry: OidcCredentials, replaced: OidcCredentials | undefined) {
+  async replace(entry: OidcCredentials, replaced: OidcCredentials | undefined): Promise<boolean> {
     const unstored = this.kept;
     const own = [replaced, entry].map(grantOf);
     // A sign-in came in between, and could not be stored yet.
@@ -97,7 +97,7 @@ export class CredentialStore extends StoredCredential {
   }
 
   /** Signs out: removes the entry, and ends the sessions of this process that use it. */
-  async signOut() {
+  async signOut(): Promise<void> {
     await this.remove();
     this.shared.signOut(this.key);
     const probe = new CredentialStore(this.backend, await probeKey(this.key));
@@ -105,13 +105,13 @@ export class CredentialStore extends StoredCredential {
   }
 
   /** Removes the entry, stored or not. */
-  async remove() {
+  async remove(): Promise<void> {
     this.shared.unstored.delete(this.key);
     await this.#delete();
   }
 
   /** Removes the whole store, where the backend can: the way out of a store that cannot be read. */
-  async removeAll() {
+  async removeAll(): Promise<void> {
     this.shared.unstored.clear();
     await this.#guard("delete", () => this.backend.deleteAll?.());
     this.shared.signOut();
@@ -132,7 +132,7 @@ export class CredentialStore extends StoredCredential {
   }
 
   /** Whether only a probe proves that the store can be written. */
-  get needsProbe() {
+  get needsProbe(): boolean {
     return this.backend.persistent !== false && !provesWrites(this.backend);
   }
 
@@ -142,7 +142,7 @@ export class CredentialStore extends StoredCredential {
    *
    * @param length The length of the entry.
    */
-  async probe(length = 5) {
+  async probe(length = 5): Promise<void> {
     const probe = new CredentialStore(this.backend, await probeKey(this.key));
     const expires_at = new Date(0).toISOString();
     const access_token = "x".repeat(length);

@@ -71,13 +71,13 @@ class SharedState {
   }
 
   /** How often this process has signed out of a key. */
-  signOutsOf(key: string) {
+  signOutsOf(key: string): number {
     const [all = 0, own = 0] = ["", key].map((one) => this.#signOuts.get(one));
     return all + own;
   }
 
   /** Ends the sessions of a key, or of all. */
-  signOut(key = "") {
+  signOut(key = ""): void {
     this.#signOuts.set(key, (this.#signOuts.get(key) ?? 0) + 1);
   }
 }
@@ -100,12 +100,12 @@ export class StoredCredential {
   }
 
   /** The entry of this process that could not be stored yet. */
-  get unstored() {
+  get unstored(): OidcCredentials | undefined {
     return this.kept?.entry;
   }
 
   /** How often this process has signed out of the entry. */
-  get signOuts() {
+  get signOuts(): number {
     return this.shared.signOutsOf(this.key);
   }
 
@@ -134,7 +134,7 @@ export class StoredCredential {
 }
 
 /** The same for two backends with one identity; without an identity for one backend alone. */
-export function sharedState(backend: OidcCredentialsBackend) {
+export function sharedState(backend: OidcCredentialsBackend): SharedState {
   const id: unknown = backend.storeId;
   const isNamed = typeof id === "string";
   const state = (isNamed ? byId.get(id) : byBackend.get(backend)) ?? new SharedState();

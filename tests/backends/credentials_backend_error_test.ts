@@ -22,26 +22,20 @@ import { testWith } from "../support/test_with.ts";
 import { encrypted } from "./encrypted/encrypted_world.ts";
 import { trio } from "./fallback/fallback_world.ts";
 import { named } from "../../client/options/declaration.ts";
-import { errorParts } from "../support/error_parts.ts";
+import { errorParts, storeError } from "../support/error_parts.ts";
 
 const test = testWith({ permissions: "none" });
 
 test("an error has a name, a code and a cause, if there is one", () => {
   const cause = new Error("the reason");
-  const error = new CredentialsBackendError(
-    "backend_full",
-    errorParts("Cannot write: full.", cause),
-  );
+  const error = storeError("backend_full", "Cannot write: full.", cause);
   assert(error instanceof Error && error.cause === cause);
   assertEquals(error.code, "backend_full");
   assertEquals(
     String(error),
     "CredentialsBackendError [backend_full]: Cannot write: full. Try again.",
   );
-  assertEquals(
-    "cause" in new CredentialsBackendError("backend_full", errorParts("Cannot write.")),
-    false,
-  );
+  assertEquals("cause" in storeError("backend_full", "Cannot write."), false);
   error.name = "Full"; // as of any error
   assertEquals([error.name, Object.keys(error).includes("name")], ["Full", false]);
 });

@@ -344,9 +344,7 @@ test("behind a link: a folder whose volume is not there is an error, not an abse
   Deno.symlinkSync(`${parent}/volume`, `${parent}/.validmind`);
   const path = `${parent}/.validmind/credentials.json`;
   const backend = new FileCredentialsBackend({ path });
-  for (const access of callsOf(backend)) {
-    await rejectsWith("backend_unavailable", access, path);
-  }
+  for (const access of callsOf(backend)) await rejectsWith("backend_unavailable", access, path);
   Deno.mkdirSync(`${parent}/volume`);
   assertEquals(backend.get(KEY), undefined);
 });

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import {
-  CredentialsBackendError,
   FileCredentialsBackend,
   MemoryCredentialsBackend,
   migrateCredentials,
@@ -17,7 +16,7 @@ import { tempDir } from "../support/temp_home.ts";
 import { testWith } from "../support/test_with.ts";
 import { testKey } from "./encrypted/encryption_keys.ts";
 import { minimal } from "./stores.ts";
-import { errorParts } from "../support/error_parts.ts";
+import { storeError } from "../support/error_parts.ts";
 
 const MOVE = { deleteSource: true };
 const ENDED = entry({ access_token: "old", expires_at: "2020-01-01T00:00:00Z" });
@@ -29,10 +28,7 @@ function memory(rows: Record<string, OidcCredentials> = {}): MemoryCredentialsBa
 }
 
 /** A memory backend of three methods, with others in their place or beside them. */
-function altered(
-  good: MemoryCredentialsBackend,
-  methods: Partial<OidcCredentialsBackend> = {},
-): OidcCredentialsBackend {
+function altered(good: MemoryCredentialsBackend, methods: Partial<OidcCredentialsBackend> = {}) {
   return { ...minimal(good), ...methods };
 }
 
@@ -280,7 +276,7 @@ test("no row that a backend throws is shown", async () => {
   for (const [code, told] of codes) {
     const quote = () => {
       const message = `Cannot read: ${SECRETS.access} is refused. Ask.`;
-      throw new CredentialsBackendError(code as "backend_denied", errorParts(message));
+      throw storeError(code as "backend_denied", message);
     };
     const run = () => migrateCredentials(good(), altered(memory(), { put: quote }));
     await rejectsWith(told as "backend_denied", run, "Cannot read: [removed] is refused.");

@@ -63,10 +63,7 @@ async function needsOf(
   });
 }
 
-const NET = {
-  "net always": "api.example.com:8443",
-  "net sign_in": "login.example.com:443",
-};
+const NET = { "net always": "api.example.com:8443", "net sign_in": "login.example.com:443" };
 const [NET_ALWAYS, NET_SIGN_IN] = Object.entries(NET).map((pair) => pair.join(": "));
 const BOTH = `${NET_ALWAYS}; ${NET_SIGN_IN}`;
 const OF_CLIENT =
@@ -247,9 +244,7 @@ Deno.test("requiredPermissions refuses what a backend declares wrongly, by its c
 
 Deno.test(
   "requiredPermissions: touches the network to discover hosts alone, by the issuer's grant",
-  {
-    permissions: { net: ["127.0.0.1"], env: true, read: true, write: true },
-  },
+  { permissions: { net: ["127.0.0.1"], env: true, read: true, write: true } },
   async () => {
     await using world = await scriptedProviderWorld();
     world.provider.discovery = {

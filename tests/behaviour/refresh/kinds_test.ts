@@ -175,11 +175,8 @@ test("put: only false says that nothing was stored, and only where isReplaced wa
   backend.before = (method, key) => {
     if (method === "get" && key === world.key && refreshes(world) > 2) backend.rows.delete(key);
   };
-  await rejectsWith(
-    "login_required",
-    () => renew(session),
-    "removed while its token was refreshed",
-  );
+  const words = "removed while its token was refreshed";
+  await rejectsWith("login_required", () => renew(session), words);
 });
 
 /** A process that stands still after the answer of the token endpoint, before it reads that. */

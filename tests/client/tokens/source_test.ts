@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { readClaims } from "../../../client/entry/bearer.ts";
 import { createSession, FileCredentialsBackend, type SessionOptions } from "@validmind/auth";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
 import { generateDpopKey } from "../../../client/provider/dpop_key.ts";
@@ -25,7 +24,7 @@ import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { argumentsIn, cliWorld } from "../cli/cli_world.ts";
-import { errorParts } from "../../support/error_parts.ts";
+import { storeError } from "../../support/error_parts.ts";
 
 test.real("tokens: a fresh stored token is used without the provider, and read once", async (world) => {
   const credentialsBackend = new SpyBackend();
@@ -132,11 +131,8 @@ test("tokens: a request for the endpoints that is not answered ends with the ref
     return new Promise<never>(() => {});
   });
   const options = { ...world.options, fetch, timeoutMs: 20, interactive: false };
-  await rejectsWith(
-    "provider_unavailable",
-    () => createSession(options),
-    "answer came within 20 ms",
-  );
+  const run = () => createSession(options);
+  await rejectsWith("provider_unavailable", run, "answer came within 20 ms");
   assertEquals(signals.map((signal) => signal?.aborted), [true]);
 });
 
@@ -171,10 +167,7 @@ test.signedIn("tokens: a refused refresh token drops the entry, and nobody is as
 test("tokens: a refused refresh token is not sent again, where it cannot be removed either", async (world) => {
   const credentialsBackend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend });
-  const full = new CredentialsBackendError(
-    "backend_full",
-    errorParts("Cannot write: no space is left."),
-  );
+  const full = storeError("backend_full", "Cannot write: no space is left.");
   credentialsBackend.before = (method, key) => {
     if (method === "delete" && key === world.key) throw full;
   };
