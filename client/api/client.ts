@@ -50,8 +50,6 @@ const MAX_ERROR_BYTES = 64 * 1024;
  */
 const NAMES_API = /:\/\/|(^| )[\da-f-]{36}\//i;
 
-const POST_TYPES = { params: "object", json: "any", form: "object", signal: "signal" } as const;
-
 export class ApiClient {
   readonly #options: ApiClientOptions;
   readonly #transport: ApiTransport;
@@ -77,7 +75,12 @@ export class ApiClient {
 
   /** See `Session.post`. */
   async post(path: string, options: PostOptions = {}): Promise<unknown> {
-    checkCallOptions("POST", options, POST_TYPES);
+    checkCallOptions("POST", options, {
+      params: "object",
+      json: "any",
+      form: "object",
+      signal: "signal",
+    });
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
       throw invalidOptions("POST", "json and form exclude each other", "Give one of them.");

@@ -127,7 +127,11 @@ export function providerFetch(endpoint: Endpoint, runtime: Runtime) {
     const success = !isRedirect(status) && endpoint.normalize(status, json);
     if (success) return rebuild(success, headers);
     const refusal = readRefusal({ at, hasProof, status, text, json }, secrets);
-    if (refusal.kind === "fault") throw notUsable(url, headers, refusal, secrets);
+    if (refusal.kind === "fault") {
+      const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
+      const reason = faultOf(refusal, printable(contentType));
+      throw unusableAnswer(url, reason, remedyOf(refusal), headers.get("retry-after"));
+    }
     // oauth4webapi takes it as an error, and hands on the body.
     return rebuild({ status: 400, body: { error: refusal.code || "none", refusal } }, headers);
   };
@@ -246,14 +250,6 @@ function rebuild({ status, body }: Answer, received: Headers) {
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-/** The error for an answer that decides nothing. */
-function notUsable(url: string, headers: Headers, refusal: Refusal, secrets: Iterable<string>) {
-  const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
-  const reason = faultOf(refusal, printable(contentType));
-  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
-  return unusableAnswer(url, reason, remedyOf(refusal), retryAfterMs);
-}
-
 function faultOf({ status, code, said }: Refusal, contentType: string) {
   if (isRedirect(status)) return "it redirects to another address, to which no token is sent";
   const words = [code, said].filter((text) => text !== "").join(": ");
@@ -261,9 +257,19 @@ function faultOf({ status, code, said }: Refusal, contentType: string) {
   return `the provider answered with status ${status} (${printable(words)})`;
 }
 
-function unusableAnswer(url: string, reason: string, remedy: string, retryAfterMs?: number) {
-  const action = `use the answer of ${place(url)}`;
-  return new ProviderUnavailableError({ action, reason, remedy, retryAfterMs });
+/** The error for an answer that decides nothing. */
+function unusableAnswer(
+  url: string,
+  reason: string,
+  remedy: string,
+  retryAfter: string | null = null,
+) {
+  return new ProviderUnavailableError({
+    action: `use the answer of ${place(url)}`,
+    reason,
+    remedy,
+    retryAfterMs: parseRetryAfter(retryAfter),
+  });
 }
 
 /** The way on from a request without an answer. */

@@ -38,9 +38,6 @@ import type { TokenSource } from "../tokens/source.ts";
 /** Loaded for tokens that are bound to a key. */
 const loadDpop = () => import("../api/dpop_fetch.ts");
 
-const TOKEN_TYPES = { forceRefresh: "boolean", signal: "signal" } as const;
-const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
-
 interface SignedInSessionOptions extends ResolvedOptions {
   /** Whether a call asks the person where the API demands another sign-in. */
   asksAgain?: boolean;
@@ -90,7 +87,10 @@ export class SignedInSession implements Session {
 
   async accessToken(options: AccessTokenOptions = {}) {
     const tokens = this.#tokensFor("give an access token");
-    checkCallOptions("give an access token", options, TOKEN_TYPES);
+    checkCallOptions("give an access token", options, {
+      forceRefresh: "boolean",
+      signal: "signal",
+    });
     const rejected = options.forceRefresh ? tokens.held.bearer?.token ?? "" : undefined;
     return (await tokens.bearer(rejected, options.signal)).token;
   }
@@ -102,7 +102,7 @@ export class SignedInSession implements Session {
   }
 
   async headers(options: HeadersOptions = {}): Promise<Headers> {
-    checkCallOptions("give headers", options, HEADERS_TYPES);
+    checkCallOptions("give headers", options, { method: "text", url: "any", signal: "signal" });
     const { method = "GET", url, signal } = options;
     const target = url === undefined ? undefined : await this.#targetOf(url);
     const { headers: own, dpopKey } = await this.#headers({ signal });

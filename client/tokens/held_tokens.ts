@@ -114,10 +114,10 @@ export class HeldTokens {
     return Boolean(this.#person && entry.id_token) && this.#person!.sub !== subOf(entry);
   }
 
-  /** Gives the bearer out for some seconds more, up to its end. */
+  /** Gives a live bearer out for some seconds more, up to its end. */
   bridge(): void {
-    const { expiresAt = 0 } = this.bearer ?? {};
-    this.#freshUntil = Math.min(expiresAt, this.#options.runtime.now() + BRIDGE_MS);
+    const end = this.#options.runtime.now() + BRIDGE_MS;
+    this.#freshUntil = Math.min(this.bearer!.expiresAt, end);
   }
 
   /** Drops the tokens, and gives their entry. */
