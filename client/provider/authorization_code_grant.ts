@@ -5,8 +5,7 @@ import type { TokenSet } from "../entry/bearer.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { refusalError } from "./error.ts";
-import type { Endpoint } from "./fetch.ts";
-import { normalizeGrant } from "./normalize.ts";
+import { type Endpoint, normalizeGrant } from "./endpoint.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { readRefusal } from "./refusal.ts";
 import {

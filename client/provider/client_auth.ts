@@ -14,7 +14,8 @@ import {
 } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
-import { type Endpoint, providerFetch } from "./fetch.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { providerFetch } from "./fetch.ts";
 import { CURVES, RSA, signatureAlgorithm } from "./id_token.ts";
 import { CLIENT_ID } from "./remedy.ts";
 

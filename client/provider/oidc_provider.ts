@@ -5,7 +5,7 @@ import type { Runtime } from "../options/resolve_options.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
 import { providerError, refusalKind } from "./error.ts";
-import { DISCOVERY } from "./fetch.ts";
+import { DISCOVERY } from "./endpoint.ts";
 import type { RefusalAdvice } from "./remedy.ts";
 import { type RequestContext, requestOptions, revokeToken } from "./token_request.ts";
 

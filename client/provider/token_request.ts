@@ -10,15 +10,8 @@ import type { Runtime } from "../options/resolve_options.ts";
 import { checkEndpoint, findRevocationEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
 import { invalidProvider } from "./error.ts";
-import {
-  DISCOVERY,
-  type Endpoint,
-  JWKS,
-  providerFetch,
-  providerSkew,
-  REVOCATION,
-  TOKEN,
-} from "./fetch.ts";
+import { DISCOVERY, type Endpoint, JWKS, REVOCATION, TOKEN } from "./endpoint.ts";
+import { providerFetch, providerSkew } from "./fetch.ts";
 import {
   assertIdToken,
   isSignedByOne,
