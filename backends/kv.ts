@@ -5,7 +5,7 @@ import { printable } from "./common/printable.ts";
 import { Once } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
 import { corruptEntry } from "./credentials_backend_error.ts";
-import { realPathIfGranted } from "./file/document.ts";
+import { readAndWrite, realPathIfGranted } from "./file/document.ts";
 import type { KvDatabase, KvDatabaseOptions } from "./kv/database.ts";
 import type {
   BackendPermission,
@@ -196,8 +196,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   /** A file needs its folder, which also holds the locks and SQLite's own files. Memory needs nothing. */
   requiredPermissions(): BackendPermission[] {
     if (!this.persistent) return [];
-    const path = dirname(this.path);
-    return [{ name: "read", path }, { name: "write", path }];
+    return readAndWrite(dirname(this.path));
   }
 
   /** Closes the store. Entries in `:memory:` are gone. A later use opens it again. */

@@ -6,6 +6,7 @@ import { isProbeKey, probeKey, shareStore } from "./common/marks.ts";
 import { sameJson } from "./common/json.ts";
 import { printable } from "./common/printable.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { parseExpiry } from "./is_expired.ts";
 import type {
   MaybePromise,
   OidcCredentials,
@@ -188,7 +189,7 @@ async function copy(
   wasThere: boolean,
 ): Promise<"copied" | "kept" | undefined> {
   const present = await readEntry(to, key);
-  if (present && expiryOf(present) >= expiryOf(entry)) return "kept";
+  if (present && parseExpiry(present.expires_at) >= parseExpiry(entry.expires_at)) return "kept";
   if (!present && wasThere) return undefined;
   const isReplaced = (found: OidcCredentials | undefined) => sameJson(found, present);
   const stored = await guarded("write", to, () => to.put(key, entry, { isReplaced }));
@@ -199,8 +200,4 @@ async function copy(
     reason: "the target gave back another entry than was written",
     remedy: "The source still has it. Repair the target, or use another one.",
   });
-}
-
-function expiryOf({ expires_at }: OidcCredentials) {
-  return Date.parse(expires_at ?? "") || 0;
 }

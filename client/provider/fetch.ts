@@ -85,7 +85,8 @@ export function providerFetch(endpoint: Endpoint, runtime: Runtime) {
     if (refusal.kind === "fault") {
       const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
       const reason = faultOf(refusal, printable(contentType));
-      throw unusableAnswer(url, reason, remedyOf(refusal), headers.get("retry-after"));
+      const retryAfter = headers.get("retry-after");
+      throw unusableAnswer(place(url, secrets), reason, remedyOf(refusal), retryAfter);
     }
     // oauth4webapi takes it as an error, and hands on the body.
     return rebuild({ status: 400, body: { error: refusal.code || "none", refusal } }, headers);
@@ -155,13 +156,17 @@ async function fetchText(
       (text) => parseObject(text) !== undefined, // it counts, however its connection ends
     );
     if (text === undefined) {
-      throw unusableAnswer(url, `it is larger than ${MAX_BYTES} bytes`, "Check the issuer.");
+      throw unusableAnswer(
+        place(url, secrets),
+        `it is larger than ${MAX_BYTES} bytes`,
+        "Check the issuer.",
+      );
     }
     return { response, text };
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
-    const action = `reach ${place(url)}`;
+    const action = `reach ${place(url, secrets)}`;
     if (isNotCapable(error)) throw netDenied(action, netHost(new URL(url)));
     const isLate = limit.signal.aborted;
     const fault = connectionFault(error, isLate ? timeoutMs : undefined);
@@ -214,13 +219,13 @@ function faultOf({ status, code, said }: Refusal, contentType: string) {
 
 /** The error for an answer that decides nothing. */
 function unusableAnswer(
-  url: string,
+  place: string,
   reason: string,
   remedy: string,
   retryAfter: string | null = null,
 ) {
   return new ProviderUnavailableError({
-    action: `use the answer of ${place(url)}`,
+    action: `use the answer of ${place}`,
     reason,
     remedy,
     retryAfterMs: parseRetryAfter(retryAfter),
@@ -237,8 +242,8 @@ function remedyOfConnection(endpoint: Endpoint, fault: string | undefined) {
   return `Check ${address}, ${connectionAdvice(fault)}`;
 }
 
-/** An address for messages, without its query, whose text is the provider's. */
-function place(url: string) {
+/** An address for messages, without its query. Its text is the provider's. */
+function place(url: string, secrets: Iterable<string>) {
   const { origin, pathname } = new URL(url);
-  return origin + pathname;
+  return redact(origin + pathname, secrets);
 }

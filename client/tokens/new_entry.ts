@@ -7,7 +7,7 @@ import {
   type TokenKind,
   type TokenSet,
 } from "../entry/bearer.ts";
-import { SKEW_SECONDS } from "../is_expired.ts";
+import { SKEW_SECONDS } from "../../backends/is_expired.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { TokenSourceOptions } from "./held_tokens.ts";
 
