@@ -45,7 +45,6 @@ import {
   accountFor,
   addressIn,
   addressOf,
-  isNotFound,
   keyOf,
   NOT_FOUND,
   type Row,
@@ -366,6 +365,11 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const action = `${verb} credentials by ${this.#program.program}`;
     return new CredentialsBackendError(code, { action, reason, remedy });
   }
+}
+
+/** Whether a helper says that there is no such entry. */
+function isNotFound({ code, stdout }: Ended) {
+  return code === 1 && stdout.trim() === NOT_FOUND;
 }
 
 /**

@@ -2,7 +2,6 @@ import { invalidOptions } from "../common/check_options.ts";
 import { isObject, parseObject } from "../common/json.ts";
 import { listKeys } from "../common/read_backend.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import type { Ended } from "./program.ts";
 
 /** Entries stand under this address, so that docker's own logins are never listed or erased. */
 const ADDRESS = "https://validmind-auth.invalid/";
@@ -129,9 +128,4 @@ export function rowIn(address: string, secret: unknown): Row | undefined {
   const { key, entry } = short === undefined ? stored : { key: short, entry: stored };
   if (typeof key !== "string" || !isObject(entry)) return undefined;
   return { key, entry: entry as OidcCredentials };
-}
-
-/** Whether a helper says that there is no such entry. */
-export function isNotFound({ code, stdout }: Ended) {
-  return code === 1 && stdout.trim() === NOT_FOUND;
 }

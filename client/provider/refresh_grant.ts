@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import type { Json } from "../../backends/common/json.ts";
+import { type Json, objectIn } from "../../backends/common/json.ts";
 import { runLater } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { readClaims, type TokenSet } from "../entry/bearer.ts";
@@ -35,14 +35,10 @@ interface RefreshOptions {
   keepRotated: (refreshToken: string) => Promise<unknown>;
 }
 
-/**
- * The person of an entry; `undefined` without an ID token, and "unknown" where the ID token does not
- * name one, or cannot be read.
- */
-export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | undefined {
+/** The person of an entry; `undefined` without an ID token. One that cannot be read names nobody. */
+export function subjectOf({ id_token }: OidcCredentials): Subject | undefined {
   if (!id_token) return undefined;
-  const { iss, sub, nonce } = readClaims(id_token) ?? {};
-  return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
+  return objectIn(readClaims(id_token));
 }
 
 /** Trades a refresh token for new tokens: RFC 6749, section 6. */
@@ -135,7 +131,7 @@ async function isSoonHere(answer: Promise<unknown>) {
 /** A person as an ID token names one. `sub` is unique only within one issuer. */
 export interface Subject {
   iss?: unknown;
-  sub: string;
+  sub?: unknown;
   nonce?: unknown;
 }
 

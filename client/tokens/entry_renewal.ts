@@ -5,12 +5,10 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { endOf, isAlive, type TokenSet } from "../entry/bearer.ts";
 import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import type { Subject } from "../provider/refresh_grant.ts";
 import { revokeTokens } from "./clear.ts";
 import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
 import { refusalWords } from "./login_required.ts";
 import { grantOf } from "./store.ts";
-import type { Grant } from "./stored_credential.ts";
 
 /** Loaded for a session that needs no person. */
 const loadUnattended = () => import("../provider/unattended_grants.ts");
@@ -31,7 +29,7 @@ interface Renewed {
 /** Renews the stored entry of one session: find the provider, lock, read, prove, ask, store. */
 export class EntryRenewal extends EntryUse {
   /** The grant that was refused last, and stays. */
-  #refused: { grant: Grant; claims: string | undefined; until: number; error: Error } | undefined;
+  #refused: { grant?: string; claims: string | undefined; until: number; error: Error } | undefined;
 
   /**
    * The entry with a live bearer other than `rejected`: of this renewal, or of one elsewhere. `signal` ends
@@ -145,7 +143,7 @@ export class EntryRenewal extends EntryUse {
       const tokens = await refreshTokens(provider, {
         refreshToken,
         claims,
-        subject: subjectOf(stored) as Subject | undefined, // else there is an obstacle
+        subject: subjectOf(stored),
         dpopKey: await this.importKey(stored.dpop_key),
         keepRotated,
       });
