@@ -107,7 +107,7 @@ export async function migrateCredentials(
   for (const key of keys.filter((key) => !isProbeKey(key))) {
     const migrate = async () => {
       const entry = await readEntry(from, key);
-      if (entry === undefined) return; // cleared since it was listed
+      if (!entry) return; // cleared since it was listed
       const outcome = await copy(to, key, entry, former?.includes(key) === true);
       if (outcome === undefined) return;
       result[outcome].push(key);
@@ -177,7 +177,7 @@ async function locked(
   key: string,
   fn: () => Promise<void>,
 ) {
-  if (backend.withLock === undefined) return await fn();
+  if (!backend.withLock) return await fn();
   await guarded("lock", backend, () => backend.withLock!(key, fn));
 }
 
@@ -190,7 +190,7 @@ async function copy(
 ): Promise<"copied" | "kept" | undefined> {
   const present = await readEntry(to, key);
   if (present && parseExpiry(present.expires_at) >= parseExpiry(entry.expires_at)) return "kept";
-  if (present === undefined && wasThere) return undefined;
+  if (!present && wasThere) return undefined;
   const isReplaced = (found: OidcCredentials | undefined) => sameJson(found, present);
   const stored = await guarded("write", to, () => to.put(key, entry, { isReplaced }));
   if (stored === false) return undefined;
