@@ -28,7 +28,7 @@
  */
 import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { hashOf } from "./common/bytes.ts";
-import { checkOptions } from "./common/check_options.ts";
+import { checkOptions, invalidOptions } from "./common/check_options.ts";
 import { cleanForeign, secretsOf } from "./common/foreign_error.ts";
 import { parseObject } from "./common/json.ts";
 import { isAbsolute, isProgramPath } from "./common/paths.ts";
@@ -153,11 +153,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     });
     const { program, args = [], env, timeoutMs = 30_000 } = options;
     if (program === undefined || (isProgramPath(program) && !isAbsolute(program))) {
-      throw new CredentialsBackendError("invalid_options", {
-        action,
-        reason: 'option "program" is neither a name nor an absolute path',
-        remedy: "Give one.",
-      });
+      const reason = 'option "program" is neither a name nor an absolute path';
+      throw invalidOptions(action, reason, "Give one.");
     }
     this.#program = { program, args: [...args], env: env && { ...env }, timeoutMs };
     this.#locks = folderLocks("helper", [program, ...args].join(" "), options);

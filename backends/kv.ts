@@ -1,11 +1,11 @@
-import { checkOptions } from "./common/check_options.ts";
+import { checkOptions, invalidOptions } from "./common/check_options.ts";
 import { isObject } from "./common/json.ts";
 import { dirname } from "./common/paths.ts";
 import { printable } from "./common/printable.ts";
 import { Once } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
-import { corruptEntry, CredentialsBackendError } from "./credentials_backend_error.ts";
-import { realPathIfGranted } from "./file/document.ts";
+import { corruptEntry } from "./credentials_backend_error.ts";
+import { readAndWrite, realPathIfGranted } from "./file/document.ts";
 import type { KvDatabase, KvDatabaseOptions } from "./kv/database.ts";
 import type {
   BackendPermission,
@@ -193,8 +193,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   /** A file needs its folder, which also holds the locks and SQLite's own files. Memory needs nothing. */
   requiredPermissions(): BackendPermission[] {
     if (!this.persistent) return [];
-    const path = dirname(this.path);
-    return [{ name: "read", path }, { name: "write", path }];
+    return readAndWrite(dirname(this.path));
   }
 
   /** Closes the store. Entries in `:memory:` are gone. A later use opens it again. */
@@ -224,10 +223,9 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 /** Deno would take a URL for the address of a server, or for a file name: both are refused. */
 function refuseUrl(path: string) {
   if (!/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)) return;
-  throw new CredentialsBackendError("invalid_options", {
-    action: "create KvCredentialsBackend",
-    reason: 'option "path" is a URL, and Deno KV is in memory or in a file',
-    remedy: "Give the path of a file. Several hosts can share Vault, a helper (a program), or a " +
-      "store of your own.",
-  });
+  throw invalidOptions(
+    "create KvCredentialsBackend",
+    'option "path" is a URL, and Deno KV is in memory or in a file',
+    "Give the path of a file. Several hosts can share Vault, a helper (a program), or a store of your own.",
+  );
 }

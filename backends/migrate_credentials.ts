@@ -1,5 +1,5 @@
 import { assertCredentialsBackend, describeBackend } from "./common/describe_backend.ts";
-import { checkOptions } from "./common/check_options.ts";
+import { checkOptions, invalidOptions } from "./common/check_options.ts";
 import { entryFrom, listKeys } from "./common/read_backend.ts";
 import { backendError } from "./common/foreign_error.ts";
 import { isProbeKey, probeKey, shareStore } from "./common/marks.ts";
@@ -129,11 +129,11 @@ async function assertApart(
 ) {
   const isOne = shareStore(from, to) || deleteSource && await showsWrites(from, to);
   if (!isOne) return;
-  throw new CredentialsBackendError("invalid_options", {
-    action: "migrate credentials",
-    reason: "source and target are one store, or share one, such as a store of a fallback",
-    remedy: "Name two that share none; the command line takes --from and --to.",
-  });
+  throw invalidOptions(
+    "migrate credentials",
+    "source and target are one store, or share one, such as a store of a fallback",
+    "Name two that share none; the command line takes --from and --to.",
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
+import { invalidOptions } from "../common/check_options.ts";
 import { isObject, parseObject } from "../common/json.ts";
 import { listKeys } from "../common/read_backend.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import type { Ended } from "./program.ts";
 
@@ -8,6 +8,8 @@ import type { Ended } from "./program.ts";
 const ADDRESS = "https://validmind-auth.invalid/";
 /** The one answer, with exit code 1, that means "there is no such entry". */
 export const NOT_FOUND = "credentials not found in native keychain";
+
+const ACTION = "answer this helper's call";
 
 /** Does an action of the protocol with a backend. Gives the text for standard output, which may be empty. */
 export async function serve(
@@ -23,11 +25,17 @@ export async function serve(
   const account = isStore ? parseObject(input) : { ServerURL: input.trim() };
   const { ServerURL, Secret } = Object(account);
   if (typeof ServerURL !== "string" || !ServerURL.startsWith(ADDRESS)) {
-    throw invalid(`ServerURL does not begin with ${ADDRESS}`, "Give such an address.");
+    throw invalidOptions(
+      ACTION,
+      `ServerURL does not begin with ${ADDRESS}`,
+      "Give such an address.",
+    );
   }
   if (isStore) {
     const row = rowIn(ServerURL, Secret);
-    if (row === undefined) throw invalid("Secret is not an entry in JSON", "Give one.");
+    if (row === undefined) {
+      throw invalidOptions(ACTION, "Secret is not an entry in JSON", "Give one.");
+    }
     await backend.put(row.key, row.entry);
     return "";
   }
@@ -36,16 +44,13 @@ export async function serve(
     if (key !== undefined) await backend.delete(key);
     return "";
   }
-  if (action !== "get") throw invalid("its action is not known", "Usage: get|store|erase|list");
+  if (action !== "get") {
+    throw invalidOptions(ACTION, "its action is not known", "Usage: get|store|erase|list");
+  }
   if (key === undefined) return NOT_FOUND;
   const entry = await backend.get(key);
   if (!entry) return NOT_FOUND;
   return JSON.stringify(accountFor(key, ServerURL, entry));
-}
-
-function invalid(reason: string, remedy: string) {
-  const parts = { action: "answer this helper's call", reason, remedy };
-  return new CredentialsBackendError("invalid_options", parts);
 }
 
 /** The key of an address, which the backend has to list where the address has only its hash. */

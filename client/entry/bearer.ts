@@ -106,6 +106,11 @@ export function isFresh(bearer: Bearer | undefined, now: number): bearer is Bear
   return bearer !== undefined && now < freshUntil(bearer);
 }
 
+/** Whether a bearer has not ended. */
+export function isAlive(bearer: Bearer | undefined, now: number): bearer is Bearer {
+  return bearer !== undefined && now < bearer.expiresAt;
+}
+
 /** A bearer counts as expired for the last tenth of its lifetime, at most for 120 seconds. */
 export function freshUntil({ expiresAt, lifetimeMs = Infinity }: Bearer): number {
   return expiresAt - Math.min(SKEW_SECONDS * 1000, lifetimeMs / 10);

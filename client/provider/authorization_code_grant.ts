@@ -21,10 +21,7 @@ import {
 const PUSHED: Endpoint = {
   name: "pushed authorization request",
   at: "par",
-  normalize(status, json) {
-    const answer = normalizeGrant(status, json, (body) => ({ ...body, expires_in: 60 }));
-    return answer && { ...answer, status: 201 };
-  },
+  normalize: normalizeGrant((body) => ({ ...body, expires_in: 60 }), 201),
 };
 
 /** A request for the person's approval, as the caller words it. */

@@ -24,7 +24,7 @@ const DEFAULT_INTERVAL_SECONDS = 5;
 export const DEVICE: Endpoint = {
   name: "device",
   at: "device",
-  normalize: (status, json) => normalizeGrant(status, json, normalizeDevice),
+  normalize: normalizeGrant(normalizeDevice),
 };
 
 /** A device code that waits for approval. `deviceCode`, `verifier` and `dpopKey` are secrets. */

@@ -65,14 +65,14 @@ export const JWKS: Endpoint = { name: "jwks", at: "find", normalize: normalizeDo
 export const TOKEN: Endpoint = {
   name: "token",
   at: "token",
-  normalize: (status, json) => normalizeGrant(status, json, normalizeTokens),
+  normalize: normalizeGrant(normalizeTokens),
 };
 
 /** The revocation endpoint, whose answer needs no body. */
 export const REVOCATION: Endpoint = {
   name: "revocation",
   at: "revoke",
-  normalize: (status) => normalizeGrant(status, {}, (body) => body),
+  normalize: (status) => normalizeGrant((body) => body)(status, {}),
 };
 
 /** The questions to the token endpoint, by the grant. */
@@ -192,13 +192,17 @@ async function fetchText(
     const isWhole = (text: string) => parseObject(text) !== undefined;
     const text = await readText(response, signal, MAX_BYTES, "refuse", isWhole);
     if (text === undefined) {
-      throw unusableAnswer(url, `it is larger than ${MAX_BYTES} bytes`, "Check the issuer.");
+      throw unusableAnswer(
+        place(url, secrets),
+        `it is larger than ${MAX_BYTES} bytes`,
+        "Check the issuer.",
+      );
     }
     return { response, text };
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
-    const action = `reach ${place(url)}`;
+    const action = `reach ${place(url, secrets)}`;
     if (isNotCapable(error)) throw netDenied(action, netHost(new URL(url)));
     const isLate = limit.signal.aborted;
     const fault = connectionFault(error, isLate ? timeoutMs : undefined);
@@ -247,7 +251,7 @@ function notUsable(url: string, headers: Headers, refusal: Refusal, secrets: Ite
   const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
   const reason = faultOf(refusal, printable(contentType));
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
-  return unusableAnswer(url, reason, remedyOf(refusal), retryAfterMs);
+  return unusableAnswer(place(url, secrets), reason, remedyOf(refusal), retryAfterMs);
 }
 
 function faultOf({ status, code, said }: Refusal, contentType: string) {
@@ -257,8 +261,8 @@ function faultOf({ status, code, said }: Refusal, contentType: string) {
   return `the provider answered with status ${status} (${printable(words)})`;
 }
 
-function unusableAnswer(url: string, reason: string, remedy: string, retryAfterMs?: number) {
-  const action = `use the answer of ${place(url)}`;
+function unusableAnswer(place: string, reason: string, remedy: string, retryAfterMs?: number) {
+  const action = `use the answer of ${place}`;
   return new ProviderUnavailableError({ action, reason, remedy, retryAfterMs });
 }
 
@@ -272,8 +276,8 @@ function remedyOfConnection(endpoint: Endpoint, fault: string | undefined) {
   return `Check ${address}, ${connectionAdvice(fault)}`;
 }
 
-/** An address for messages, without its query, whose text is the provider's. */
-function place(url: string) {
+/** An address for messages, without its query. Its text is the provider's. */
+function place(url: string, secrets: Iterable<string>) {
   const { origin, pathname } = new URL(url);
-  return origin + pathname;
+  return redact(origin + pathname, secrets);
 }

@@ -15,21 +15,20 @@ export function normalizeDocument(status: number, json: Json | undefined): Answe
 }
 
 /**
- * Puts right the success of a grant: explicit nulls and empty texts.
+ * Gives a function that puts right the success of a grant: explicit nulls and empty texts. It gives
+ * `undefined` for any other answer. An error is one whatever its status.
  *
- * @param normalizeBody Puts right its fields.
- * @returns `undefined` for any other answer. An error is one whatever its status.
+ * @param normalizeBody Puts right the fields.
+ * @param success The status that oauth4webapi wants.
  */
-export function normalizeGrant(
-  status: number,
-  json: Json | undefined,
-  normalizeBody: (body: Json) => Json,
-): Answer | undefined {
-  if (json === undefined || status >= 400) return undefined;
-  const body = withoutBlanks(json);
-  const { error = false } = body;
-  if (error !== false) return undefined;
-  return { status: 200, body: normalizeBody(body) };
+export function normalizeGrant(normalizeBody: (body: Json) => Json, success = 200) {
+  return (status: number, json: Json | undefined): Answer | undefined => {
+    if (json === undefined || status >= 400) return undefined;
+    const body = withoutBlanks(json);
+    const { error = false } = body;
+    if (error !== false) return undefined;
+    return { status: success, body: normalizeBody(body) };
+  };
 }
 
 /** The members of an answer that have a value. A list that is not an array has none. */

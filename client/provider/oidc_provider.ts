@@ -145,9 +145,10 @@ export class OidcProvider {
       return await run();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
+      const { secrets } = this.#runtime;
       const ofClient = error instanceof oauth.ResponseBodyError ? this.#proof?.advice : undefined;
       const { issuer, scope } = this.identity;
-      throw providerError(action, issuer, error, { ...advice, scope, ofClient });
+      throw providerError(action, issuer, error, { ...advice, scope, ofClient }, secrets);
     }
   }
 }

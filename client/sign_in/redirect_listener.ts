@@ -44,7 +44,7 @@ export function openRedirectListener(setting: RedirectSetting) {
       const host = hostname.includes(":") ? `[${hostname}]` : hostname;
       return `http://${host}:${port}${start.path}`;
     },
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    ...server,
   };
 }
 

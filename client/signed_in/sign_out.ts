@@ -42,7 +42,7 @@ import type { ClearResult } from "../session.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, UNREAD } from "../tokens/clear.ts";
 import { loadProvider } from "../tokens/entry_use.ts";
-import { sharedState } from "../tokens/session_tokens.ts";
+import { sharedState } from "../tokens/stored_credential.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { peekActiveSession, setActiveSession } from "./session.ts";
 

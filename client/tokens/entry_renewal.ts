@@ -2,15 +2,15 @@ import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { repeat } from "../../backends/common/repeat.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { endOf, type TokenSet } from "../entry/bearer.ts";
+import { endOf, isAlive, type TokenSet } from "../entry/bearer.ts";
 import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { Subject } from "../provider/refresh_grant.ts";
 import { revokeTokens } from "./clear.ts";
 import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
 import { refusalWords } from "./login_required.ts";
-import { type Grant, isAlive } from "./session_tokens.ts";
 import { grantOf } from "./store.ts";
+import type { Grant } from "./stored_credential.ts";
 
 /** Loaded for a session that needs no person. */
 const loadUnattended = () => import("../provider/unattended_grants.ts");

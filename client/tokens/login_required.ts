@@ -4,7 +4,7 @@ import { parametersOf } from "../api/demand.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { type ApiDemand, ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named, type OptionName, optionRow } from "../options/declaration.ts";
-import type { TokenSourceOptions } from "./session_tokens.ts";
+import type { TokenSourceOptions } from "./held_tokens.ts";
 
 /**
  * The options that name a sign-in, and those of the call by which the browser comes back. The person's name

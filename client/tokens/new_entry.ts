@@ -9,7 +9,7 @@ import {
 } from "../entry/bearer.ts";
 import { SKEW_SECONDS } from "../is_expired.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
-import type { TokenSourceOptions } from "./session_tokens.ts";
+import type { TokenSourceOptions } from "./held_tokens.ts";
 
 /** Lifetime of a token where the provider states none, in seconds: as in the Python library. */
 const DEFAULT_SECONDS = 3600;

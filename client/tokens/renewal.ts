@@ -3,7 +3,7 @@ import { remember } from "../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { joinScopes, parametersOf, shortfallOf } from "../api/demand.ts";
-import { type Bearer, coversScope } from "../entry/bearer.ts";
+import { type Bearer, coversScope, isAlive } from "../entry/bearer.ts";
 import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
 import { isShownByCaller, showLine } from "../prompt/terminal.ts";
 import { BY_BROWSER } from "../provider/remedy.ts";
@@ -12,7 +12,7 @@ import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { loadProvider, NO_KEY } from "./entry_use.ts";
 import { noLiveBearer } from "./login_required.ts";
-import { type HeldTokens, isAlive, subOf, type TokenSourceOptions } from "./session_tokens.ts";
+import { type HeldTokens, subOf, type TokenSourceOptions } from "./held_tokens.ts";
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal extends EntryRenewal {

@@ -6,7 +6,7 @@ import type {
 import { type Bearer, coversScope } from "../entry/bearer.ts";
 import { type ApiDemand, throwToCaller, ValidMindAuthError } from "../errors.ts";
 import type { TokenRenewal } from "./renewal.ts";
-import { HeldTokens, type TokenSourceOptions } from "./session_tokens.ts";
+import { HeldTokens, type TokenSourceOptions } from "./held_tokens.ts";
 
 /** Time without a refresh because of a 401, after the API has refused a new token as well. */
 const QUIET_MS = 60_000;

@@ -9,7 +9,7 @@ import type {
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { type Grant, StoredCredential, type Unstored } from "./session_tokens.ts";
+import { type Grant, StoredCredential, type Unstored } from "./stored_credential.ts";
 
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
@@ -20,7 +20,7 @@ export class CredentialStore extends StoredCredential {
 
   /** The same, for a caller that holds the lock. */
   async loadLocked(): Promise<OidcCredentials | undefined> {
-    const unstored = this.shared.unstored.get(this.key);
+    const unstored = this.kept;
     if (unstored === undefined) return await this.read();
     const { entry, replaces } = unstored;
     let isStored: boolean;
@@ -29,7 +29,7 @@ export class CredentialStore extends StoredCredential {
     } catch {
       return entry; // its first failure was reported; the next use tries again
     }
-    if (this.shared.unstored.get(this.key) === unstored) this.shared.unstored.delete(this.key);
+    if (this.kept === unstored) this.shared.unstored.delete(this.key);
     if (isStored) return entry;
     return await this.read();
   }
@@ -66,7 +66,7 @@ export class CredentialStore extends StoredCredential {
    * written, it is kept in this process.
    */
   async replace(entry: OidcCredentials, replaced: OidcCredentials | undefined): Promise<boolean> {
-    const unstored = this.shared.unstored.get(this.key);
+    const unstored = this.kept;
     const own = [replaced, entry].map(grantOf);
     // A sign-in came in between, and could not be stored yet.
     if (unstored && !own.includes(grantOf(unstored.entry))) return false;
@@ -90,7 +90,7 @@ export class CredentialStore extends StoredCredential {
    * @returns Whether there is such an entry, or a sign-out came in between.
    */
   #makeWay(entry: OidcCredentials, unstored: Unstored | undefined) {
-    const kept = this.shared.unstored.get(this.key);
+    const kept = this.kept;
     if (kept === unstored) return false;
     kept?.replaces.push(grantOf(entry));
     return true;

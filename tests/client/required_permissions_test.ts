@@ -96,6 +96,7 @@ const twice = declaring([
   { name: "net", host: "store.example.com" },
   { name: "net", host: "store.example.com", need: "sign_in" },
   { name: "sys", kind: "hostname", need: "sign_in" },
+  { name: "sys", kind: "uid", need: "optional" },
 ]);
 
 const INIT: Row[] = [
@@ -177,7 +178,7 @@ const INIT: Row[] = [
   // Of what is declared twice the strongest counts.
   [
     { ...FULL, credentialsBackend: twice },
-    `${NET_ALWAYS} login.example.com:443 store.example.com; sys sign_in: hostname`,
+    `${NET_ALWAYS} login.example.com:443 store.example.com; sys sign_in: hostname; sys optional: uid`,
   ],
 
   // The variables that choose the backend, where they do.

@@ -1,12 +1,17 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import { parseObject } from "../../../backends/common/json.ts";
-import { faultOfFolder, lookIfPresent } from "../../../backends/common/judge_path.ts";
+import {
+  faultOfFolder,
+  lookIfPresent,
+  PathFault,
+  WRITABLE_FOR_OTHERS,
+} from "../../../backends/common/judge_path.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { quoteArgument } from "../../../backends/common/runtime.ts";
 import { withFileLock } from "../../../backends/file.ts";
 import { resolveLink } from "../../../backends/file/document.ts";
-import { fileError } from "../../../backends/file/faults.ts";
+import { fileError, refuse } from "../../../backends/file/faults.ts";
 import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
 import { normalizeIssuer } from "../../credential_key.ts";
@@ -233,12 +238,20 @@ async function change(
   return { path, names, absent };
 }
 
+const NO_MODES = new PathFault(
+  "its file system lets others write it, whatever its mode",
+  `Keep it on another one, by --config or ${CONFIG_VARIABLE}.`,
+);
+
 function writeSettings(path: string, draft: () => { text: string }) {
   const { text } = draft();
   try {
     const file = resolveLink(path);
     const { mode } = lookIfPresent(file) ?? {};
-    replaceFile(file, text);
+    // Some file systems keep no modes. The file would be refused by each later command.
+    const isClosed = () => ((lookIfPresent(`${file}.tmp`)?.mode ?? 0) & WRITABLE_FOR_OTHERS) === 0;
+    const isWritten = replaceFile(file, text, { isUnchanged: isClosed });
+    if (!isWritten) refuse("write", file, NO_MODES);
     // One for everybody stays readable, unless a neighbour can put another file in its place.
     if (mode && faultOfFolder(file) === undefined) Deno.chmodSync(file, mode & 0o777);
   } catch (error) {

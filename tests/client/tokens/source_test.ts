@@ -7,7 +7,7 @@ import { generateDpopKey } from "../../../client/provider/dpop_key.ts";
 import { EntryUse } from "../../../client/tokens/entry_use.ts";
 import { TokenSource } from "../../../client/tokens/source.ts";
 import { replace } from "../../support/replace.ts";
-import type { TokenSourceOptions } from "../../../client/tokens/session_tokens.ts";
+import type { TokenSourceOptions } from "../../../client/tokens/held_tokens.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { answerWith, HOUR, oidcProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";

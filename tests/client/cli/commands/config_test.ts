@@ -372,6 +372,20 @@ configTest("a file that others may read stays so", async (world) => {
   assertEquals((await Deno.stat(path)).mode! & 0o777, 0o644);
 });
 
+configTest(
+  "where no mode is kept, no file is left that each later command refuses",
+  async (world) => {
+    if (!isPosix) return;
+    const { lstatSync } = Deno;
+    using _ = replace(Deno, "lstatSync", (path) => {
+      const info = lstatSync(path);
+      return `${path}`.endsWith(".tmp") ? { ...info, mode: 0o100777 } : info;
+    });
+    await world.says("config set audience x", 1, "whatever its mode", "--config or VM_AUTH_CONFIG");
+    await world.says("config", 0, "(not there)");
+  },
+);
+
 configTest("a neighbour who swaps the changed file opens no file of this user", async (world) => {
   if (!isPosix) return;
   const path = await world.write(client(world), "shared/settings.json");
