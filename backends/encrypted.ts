@@ -38,7 +38,7 @@ import {
   describeBackend,
   locationOf,
 } from "./common/describe_backend.ts";
-import { checkOptions } from "./common/check_options.ts";
+import { checkOptions, invalidOptions } from "./common/check_options.ts";
 import { entryFrom, listKeys } from "./common/read_backend.ts";
 import { INNER, joinIds, shareStore } from "./common/marks.ts";
 import { printable } from "./common/printable.ts";
@@ -50,13 +50,7 @@ import {
   SIGN_OUT,
 } from "./credentials_backend_error.ts";
 import { limitAbilities } from "./common/wrap_backend.ts";
-import {
-  ACTION,
-  type EncryptionKey,
-  keyOptionError,
-  type KeySource,
-  keySource,
-} from "./encrypted/key_source.ts";
+import { ACTION, type EncryptionKey, type KeySource, keySource } from "./encrypted/key_source.ts";
 import { openSealed, type SealedEntry, sealedIn, sealRow } from "./encrypted/sealing.ts";
 import type {
   BackendPermission,
@@ -195,7 +189,8 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       ...olderKeys.map((one, index) => keySource(one, `olderKeys[${index}]`)),
     ];
     if (this.#keys.some(({ backend }) => backend && shareStore(backend, inner))) {
-      throw keyOptionError(
+      throw invalidOptions(
+        ACTION,
         "the key is kept in the store that it protects",
         "Keep it in another one.",
       );
@@ -253,7 +248,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   async put(key: string, entry: OidcCredentials, options: PutOptions = {}): Promise<boolean> {
     const { isReplaced } = options;
     const row = await sealRow(key, entry, await this.#keys[0]!.current());
-    if (isReplaced !== undefined) return await this.#replace(key, row, isReplaced);
+    if (isReplaced) return await this.#replace(key, row, isReplaced);
     await this.#inner.put(rowName(key), row);
     return true;
   }
@@ -356,15 +351,15 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     row: OidcCredentials | null | undefined,
   ) {
     const present = entryFrom(this.#inner, row);
-    if (present !== undefined) {
+    if (present) {
       const sealed = sealedIn(present);
-      if (sealed !== undefined) return await this.#decrypt(key, sealed);
+      if (sealed) return await this.#decrypt(key, sealed);
       const reason = "it is damaged, or a newer release wrote it";
       throw this.#undecrypted(key, reason, "Update @validmind/auth.");
     }
     if (this.#plain === "ignore") return undefined;
     const plain = entryFrom(this.#inner, await this.#inner.get(key));
-    if (plain === undefined) return undefined;
+    if (!plain) return undefined;
     throw new CredentialsBackendError("decryption_failed", {
       action: `read credentials from ${describeBackend(this.#inner)}`,
       reason: `the entry for "${printable(key)}" is not encrypted`,
@@ -377,7 +372,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   async #decrypt(key: string, sealed: SealedEntry) {
     const opened = await this.#open(key, sealed);
     if (opened?.entry !== undefined) return opened.entry;
-    if (opened !== undefined) {
+    if (opened) {
       throw this.#undecrypted(key, "it was changed, or belongs to another credential");
     }
     const { key_id, pbkdf2 } = sealed;
@@ -433,9 +428,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     return await repeat({ tries: 20, withinMs: 10_000, over }, async () => {
       const present = await this.#inner.get(rowName(key));
       if (!isReplaced(await this.#entryIn(key, present))) return false;
-      const isPresent = (found: OidcCredentials | undefined) =>
-        ciphertextOf(found) === ciphertextOf(present);
-      const stored = await this.#inner.put(rowName(key), row, { isReplaced: isPresent });
+      const stored = await this.#inner.put(rowName(key), row, {
+        isReplaced: (found) => ciphertextOf(found) === ciphertextOf(present),
+      });
       return stored === false ? undefined : true;
     });
   }

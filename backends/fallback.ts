@@ -36,7 +36,7 @@
  * @module
  */
 import { assertCredentialsBackend, backendName, locationOf } from "./common/describe_backend.ts";
-import { checkOptions } from "./common/check_options.ts";
+import { checkOptions, invalidOptions } from "./common/check_options.ts";
 import { entryFrom } from "./common/read_backend.ts";
 import { INNER, isProbeKey, joinIds, probeKey } from "./common/marks.ts";
 import { printable } from "./common/printable.ts";
@@ -135,11 +135,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     checkOptions(ACTION, options, { backends: "array" });
     const { backends = [] } = options;
     if (backends.length === 0) {
-      throw new CredentialsBackendError("invalid_options", {
-        action: ACTION,
-        reason: 'option "backends" is empty',
-        remedy: "Give one or more, in their order.",
-      });
+      const remedy = "Give one or more, in their order.";
+      throw invalidOptions(ACTION, 'option "backends" is empty', remedy);
     }
     for (const [index, one] of backends.entries()) {
       assertCredentialsBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
@@ -260,7 +257,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   /** The stores that may have an entry. A probe is in one of them. */
   #usable(key = "") {
     const probed = this.#probed.get(key);
-    if (probed !== undefined) return [probed];
+    if (probed) return [probed];
     return this.#backends.filter((one) => this.#chosen.get(one) !== false);
   }
 

@@ -1,11 +1,11 @@
-import { checkOptions } from "./common/check_options.ts";
+import { checkOptions, invalidOptions } from "./common/check_options.ts";
 import { isObject } from "./common/json.ts";
 import { dirname } from "./common/paths.ts";
 import { printable } from "./common/printable.ts";
 import { Once } from "./common/promises.ts";
 import { needDeno } from "./common/runtime.ts";
-import { corruptEntry, CredentialsBackendError } from "./credentials_backend_error.ts";
-import { realPathIfGranted } from "./file/document.ts";
+import { corruptEntry } from "./credentials_backend_error.ts";
+import { readAndWrite, realPathIfGranted } from "./file/document.ts";
 import type { KvDatabase, KvDatabaseOptions } from "./kv/database.ts";
 import type {
   BackendPermission,
@@ -128,7 +128,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     const value = JSON.parse(JSON.stringify(entry));
     return await this.#run("write credentials to", async (kv) => {
       const atomic = kv.atomic().set([...PREFIX, key], value);
-      if (isReplaced !== undefined) {
+      if (isReplaced) {
         const { entry: stored, check } = await this.#read(key);
         if (!isReplaced(stored)) return false;
         atomic.check(check);
@@ -156,8 +156,11 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    const readAll = (kv: Deno.Kv) => Array.fromAsync(kv.list({ prefix: PREFIX }));
-    for (const { key, value } of await this.#run("list credentials in", readAll)) {
+    const all = await this.#run(
+      "list credentials in",
+      (kv) => Array.fromAsync(kv.list({ prefix: PREFIX })),
+    );
+    for (const { key, value } of all) {
       if (value !== null) yield String(key.at(-1));
     }
   }
@@ -193,8 +196,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   /** A file needs its folder, which also holds the locks and SQLite's own files. Memory needs nothing. */
   requiredPermissions(): BackendPermission[] {
     if (!this.persistent) return [];
-    const path = dirname(this.path);
-    return [{ name: "read", path }, { name: "write", path }];
+    return readAndWrite(dirname(this.path));
   }
 
   /** Closes the store. Entries in `:memory:` are gone. A later use opens it again. */
@@ -204,8 +206,10 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 
   /** The entry, and a check that holds while its row is unchanged. */
   async #read(key: string) {
-    const get = (kv: Deno.Kv) => kv.get([...PREFIX, key]);
-    const { value, ...check } = await this.#run("read credentials from", get);
+    const { value, ...check } = await this.#run(
+      "read credentials from",
+      (kv) => kv.get([...PREFIX, key]),
+    );
     const entry = value ?? undefined;
     if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
     const action = `read credentials from ${this.path}`;
@@ -224,10 +228,9 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 /** Deno would take a URL for the address of a server, or for a file name: both are refused. */
 function refuseUrl(path: string) {
   if (!/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)) return;
-  throw new CredentialsBackendError("invalid_options", {
-    action: "create KvCredentialsBackend",
-    reason: 'option "path" is a URL, and Deno KV is in memory or in a file',
-    remedy: "Give the path of a file. Several hosts can share Vault, a helper (a program), or a " +
-      "store of your own.",
-  });
+  throw invalidOptions(
+    "create KvCredentialsBackend",
+    'option "path" is a URL, and Deno KV is in memory or in a file',
+    "Give the path of a file. Several hosts can share Vault, a helper (a program), or a store of your own.",
+  );
 }

@@ -49,14 +49,14 @@ export interface OidcCredentials {
 
 /**
  * A permission that a backend declares. `need: "sign_in"` marks a permission that only the storing
- * and removing of tokens need. A start from a stored token does not need it. Every other permission
- * is always needed.
+ * and removing of tokens need. A start from a stored token does not need it. `need: "optional"` marks
+ * one that is used only where it is granted. Every other permission is always needed.
  *
  * @category Backends
  */
 export type BackendPermission = Deno.PermissionDescriptor & {
   /** When it is needed. */
-  readonly need?: "always" | "sign_in";
+  readonly need?: "always" | "sign_in" | "optional";
 };
 
 /**

@@ -26,7 +26,7 @@ import {
 import type { Session, SignInOptions, StartedSignIn } from "./session.ts";
 import type { InitOptions, SessionOptions } from "./session_options.ts";
 import { SignedInSession } from "./signed_in/session.ts";
-import { StoredCredential } from "./tokens/session_tokens.ts";
+import { StoredCredential } from "./tokens/stored_credential.ts";
 import { TokenSource } from "./tokens/source.ts";
 
 /**

@@ -84,9 +84,7 @@ Deno.test("the tests that hold an attack or a claim of the pages are there", asy
 });
 
 Deno.test("no page has the marks of an unfinished merge", async () => {
-  for (const page of PAGES) {
-    assert(!/^(<{7}|={7}|>{7})( |$)/m.test(await read(page)), page);
-  }
+  for (const page of PAGES) assert(!/^(<{7}|={7}|>{7})( |$)/m.test(await read(page)), page);
 });
 
 /** The text of a page outside of code. */

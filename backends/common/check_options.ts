@@ -63,6 +63,11 @@ export function checkOptions(
   }
 }
 
+/** The error for options that have their types, and are refused all the same. */
+export function invalidOptions(action: string, reason: string, remedy: string) {
+  return new CredentialsBackendError("invalid_options", { action, reason, remedy });
+}
+
 /** What is wrong with a value; `undefined` where the value fits. */
 function faultOf(value: unknown, type: OptionTypes[string]) {
   if (typeof type !== "string") {

@@ -1,5 +1,6 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { isGranted, runLine, WITH_OWN } from "./permission.ts";
+import { isGranted, runLine, withOwn } from "./permission.ts";
+import type { BackendPermission } from "../oidc_credentials_backend.ts";
 import { isDeno, isWindows } from "./runtime.ts";
 
 /** The variable that names the home folder. */
@@ -8,9 +9,22 @@ export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";
 /** The variables by which Deno sends `http:` to a proxy, or past it. The same in small letters count, too. */
 export const PROXY_VARIABLES = ["NO_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 
+/** Those of the variables that tell whether a request to this computer would go to a proxy. */
+export function proxyPermissions(url: string): BackendPermission[] {
+  if (!url.startsWith("http:")) return [];
+  const names = PROXY_VARIABLES.flatMap((name) => [name, name.toLowerCase()]);
+  return names.map((variable) => ({ name: "env", variable, need: "optional" }));
+}
+
 /** The text of a variable. Throws where Deno denies it. */
 export function getEnv(name: string): string | undefined {
-  if (isDeno) return Deno.env.get(name); // its `process` takes as long as a start
+  try {
+    if (isDeno) return Deno.env.get(name); // its `process` takes as long as a start
+  } catch (error) {
+    if (!(error instanceof Deno.errors.InvalidData)) throw error;
+    // Deno's own words have the text, which may be a secret.
+    throw invalid(name, "it is not UTF-8 text");
+  }
   const { process } = globalThis as { process?: { env: Record<string, string | undefined> } };
   return process?.env[name]; // a browser has none
 }
@@ -36,7 +50,9 @@ export function readEnv(name: string, purpose: string): string | undefined {
   throw new CredentialsBackendError("permission_required", {
     action: purpose,
     reason: `Deno does not permit the variable ${name}`,
-    remedy: `Run with --allow-env=${name}, or with all permissions:\n  ${runLine("-A")}${WITH_OWN}`,
+    remedy: `Run with --allow-env=${name}, or with all permissions:\n  ${
+      runLine("-A")
+    }${withOwn()}`,
   });
 }
 
@@ -63,11 +79,13 @@ export function parseFlag(
   if (["1", "true", "yes"].includes(text)) return true;
   if (["0", "false", "no"].includes(text)) return false;
   if (text === "") return undefined;
-  throw new CredentialsBackendError("env_invalid", {
-    action: `read the variable ${name}`,
-    reason: "it is neither 1, true or yes nor 0, false or no",
-    remedy: "Set it to one of these, or unset it.",
-  });
+  throw invalid(name, "it is neither 1, true or yes nor 0, false or no");
+}
+
+function invalid(name: string, reason: string) {
+  const remedy = "Correct it, or unset it.";
+  const action = `read the variable ${name}`;
+  return new CredentialsBackendError("env_invalid", { action, reason, remedy });
 }
 
 /** A variable in the options of a backend. */

@@ -69,26 +69,22 @@ export function secretsOf(entry: OidcCredentials | undefined): string[] {
  */
 export function causeFrom(error: unknown, secrets: Secrets = known, depth = 3): Error {
   try {
-    return copyOf(error, secrets, depth);
+    if (typeof error === "string") return new Error(cleanForeign(error, secrets));
+    if (!(error instanceof Error)) return new Error("no error object");
+    const message = `${error.message}`; // once, as the cause: they may be getters
+    const { cause } = error;
+    const isShown = cause instanceof Error && depth > 1;
+    const inner = isShown ? causeFrom(cause, secrets, depth - 1) : undefined;
+    const copy = copyWithout(error, message, secrets, inner);
+    const name = cleanForeign(`${error.name}`, secrets);
+    Object.defineProperty(copy, "name", { value: name });
+    const frames = framesOf(`${error.stack}`.replace(message, ""));
+    const places = cleanText(hideQueries(frames.join(" at ")), secrets);
+    setFrames(copy, places.split(" at ").filter((place) => place !== ""));
+    return copy;
   } catch {
     return new Error("an error that cannot be read"); // the error of its getter may hold anything
   }
-}
-
-function copyOf(error: unknown, secrets: Secrets, depth: number) {
-  if (typeof error === "string") return new Error(cleanForeign(error, secrets));
-  if (!(error instanceof Error)) return new Error("no error object");
-  const message = `${error.message}`; // once, as the cause: they may be getters
-  const { cause } = error;
-  const isShown = cause instanceof Error && depth > 1;
-  const inner = isShown ? causeFrom(cause, secrets, depth - 1) : undefined;
-  const copy = copyWithout(error, message, secrets, inner);
-  const name = cleanForeign(`${error.name}`, secrets);
-  Object.defineProperty(copy, "name", { value: name });
-  const frames = framesOf(`${error.stack}`.replace(message, ""));
-  const places = cleanText(hideQueries(frames.join(" at ")), secrets);
-  setFrames(copy, places.split(" at ").filter((place) => place !== ""));
-  return copy;
 }
 
 /** A copy of an error, with its parts where it is a coded one. */

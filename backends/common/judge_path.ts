@@ -111,6 +111,12 @@ export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
   return one.ino === other.ino && one.dev === other.dev;
 }
 
+/** Whether an open file, by the information about it, is still the one at `path`. A link is another one. */
+export function isStillAt(path: string, info: Deno.FileInfo) {
+  const found = lookIfPresent(path);
+  return found !== undefined && isSameFile(info, found);
+}
+
 /** Whether a file has the same text at two looks, as far as they tell. */
 export function isSameText(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
   return one.size === other.size && one.mtime?.getTime() === other.mtime?.getTime();

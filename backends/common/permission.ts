@@ -33,11 +33,14 @@ export function permissionFlag(name: string, ...values: readonly string[]): stri
 const TEST_NAME = /(\/__tests__\/.*|[/_.]test)\.[cm]?[jt]sx?$/;
 
 /** The words after such a command: the arguments may hold a secret, and are not shown. */
-export const WITH_OWN = "\nwith your script's own flags and arguments.";
+export function withOwn(): string {
+  const worker = Deno.mainModule ? "" : " A worker also needs them in its own permissions.";
+  return `\nwith your script's own flags and arguments.${worker}`;
+}
 
 /** The command that runs this program again with these flags. */
 export function runLine(flags: string): string {
-  const { mainModule } = Deno;
+  const { mainModule = "/$deno$" } = Deno; // a worker has none
   const isText = mainModule.includes("/$deno$"); // given to Deno without a file
   const script = isText ? "script.ts" : pathOfUrl(new URL(mainModule)) ?? mainModule;
   const verb = TEST_NAME.test(mainModule) ? "test" : "run";

@@ -1,7 +1,7 @@
 import { assertCredentialsBackend } from "../common/describe_backend.ts";
 import { fromBase64, toBase64 } from "../common/bytes.ts";
 import { entryFrom } from "../common/read_backend.ts";
-import { checkOptions } from "../common/check_options.ts";
+import { checkOptions, invalidOptions } from "../common/check_options.ts";
 import { needEnv } from "../common/environment.ts";
 import { isNotCapable } from "../common/permission.ts";
 import { Once } from "../common/promises.ts";
@@ -124,7 +124,11 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
     VariableKey & FileKey & PassphraseKeyOptions & StoredKeyOptions
   > = Object(key);
   if (env !== undefined) {
-    return { ...fixedKey(() => readKeyVariable(env)), ...ofVariable(env, name) };
+    const read = () => {
+      const text = needEnv(env, "read the encryption key", SAME_OR_NEW);
+      return keyIn(text, `the variable ${env}`, "env_invalid");
+    };
+    return { ...fixedKey(read), ...ofVariable(env, name) };
   }
   if (file !== undefined) {
     checkOptions(ACTION, key, { file: "path" });
@@ -136,16 +140,13 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
     return passphraseKey(() => passphrase);
   }
   if (passphrase !== undefined) {
-    const read = () =>
-      needEnv(
-        passphrase.env,
-        "read the passphrase",
-        "Set it. Stored entries need the one that sealed them.",
-      );
+    const advice = "Set it. Stored entries need the one that sealed them.";
+    const read = () => needEnv(passphrase.env, "read the passphrase", advice);
     return { ...passphraseKey(read), ...ofVariable(passphrase?.env, name) };
   }
   if (backend === undefined) {
-    throw keyOptionError(
+    throw invalidOptions(
+      ACTION,
       `option "${name}" is not a key`,
       "Give 32 bytes, or one of env, file, passphrase, backend.",
     );
@@ -157,7 +158,7 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
 function keyOfBytes(key: Uint8Array, name: string): KeySource {
   if (!isRandom(key)) {
     const advice = "Give random ones, or a text as a passphrase.";
-    throw keyOptionError(`option "${name}" is not ${KEY_BYTES} random bytes`, advice);
+    throw invalidOptions(ACTION, `option "${name}" is not ${KEY_BYTES} random bytes`, advice);
   }
   const own = new Uint8Array(key); // the caller may wipe the original
   return fixedKey(() => own);
@@ -168,7 +169,11 @@ function ofVariable(variable: unknown, name: string): Pick<KeySource, "identity"
   if (typeof variable === "string" && /^[A-Za-z_]\w*$/.test(variable)) {
     return { identity: `$${variable}`, permissions: () => [{ name: "env", variable }] };
   }
-  throw keyOptionError(`option "${name}" does not name a variable`, 'Give { "env": "MY_KEY" }.');
+  throw invalidOptions(
+    ACTION,
+    `option "${name}" does not name a variable`,
+    'Give { "env": "MY_KEY" }.',
+  );
 }
 
 /** One key. Its bytes are read at the first use. */
@@ -225,7 +230,7 @@ function storedKey(backend: OidcCredentialsBackend): KeySource {
     // The id is from an entry, which may have been tampered with.
     if (typeof id !== "string" || !/^[0-9a-f]{16}$/.test(id)) return undefined;
     const known = keys.get(id);
-    if (known !== undefined) return known;
+    if (known) return known;
     const stored = entryFrom(backend, await backend.get(`${CURRENT}|${id}`));
     const bytes = fromBase64(stored?.encryption_key);
     if (bytes?.length !== KEY_BYTES) return undefined;
@@ -236,7 +241,7 @@ function storedKey(backend: OidcCredentialsBackend): KeySource {
   };
   const readOrMake = async () => {
     const present = await read(entryFrom(backend, await backend.get(CURRENT))?.key_id);
-    if (present !== undefined) return present;
+    if (present) return present;
     const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
     const encryption_key = toBase64(bytes);
     const key = await sealingKey(bytes);
@@ -257,11 +262,6 @@ function row(fields: Record<string, string>): OidcCredentials {
   return { issuer: CURRENT, client_id: CURRENT, access_token: "", ...fields };
 }
 
-function readKeyVariable(name: string) {
-  const text = needEnv(name, "read the encryption key", SAME_OR_NEW);
-  return keyIn(text, `the variable ${name}`, "env_invalid");
-}
-
 function readKeyFile(path: string) {
   const text = readPrivateFile(path, {
     what: "a key",
@@ -278,7 +278,7 @@ function readKeyFile(path: string) {
 /** The 32 bytes in a text. */
 function keyIn(text: string, place: string, code: CredentialsBackendErrorCode) {
   const bytes = bytesIn(text.trim());
-  if (bytes !== undefined && isRandom(bytes)) return bytes;
+  if (bytes && isRandom(bytes)) return bytes;
   throw new CredentialsBackendError(code, {
     action: `read the encryption key from ${place}`,
     reason: `it is not ${KEY_BYTES} random bytes in hex, base64 or base64url`,
@@ -303,13 +303,10 @@ function isRandom(bytes: Uint8Array) {
 
 function assertPassphrase(text: unknown): asserts text is string {
   if (typeof text === "string" && text.length >= PASSPHRASE_LENGTH) return;
-  throw new CredentialsBackendError("invalid_options", {
-    action: "encrypt credentials",
-    reason: `the passphrase has fewer than ${PASSPHRASE_LENGTH} characters`,
-    remedy: "Take a longer one, such as six random words.",
-  });
-}
-
-export function keyOptionError(reason: string, remedy: string) {
-  return new CredentialsBackendError("invalid_options", { action: ACTION, reason, remedy });
+  const reason = `the passphrase has fewer than ${PASSPHRASE_LENGTH} characters`;
+  throw invalidOptions(
+    "encrypt credentials",
+    reason,
+    "Take a longer one, such as six random words.",
+  );
 }

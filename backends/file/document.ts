@@ -44,11 +44,19 @@ export function credentialsPath(): string {
   return join(home, ".validmind", "credentials.json");
 }
 
+/**
+ * Read and write of a folder, also of the one behind a link, such as of a home on another disk: Deno judges
+ * a look at an open file by its real path.
+ */
+export function readAndWrite(folder: string): BackendPermission[] {
+  const folders = new Set([folder, realPathIfGranted(folder)]);
+  return [...folders].flatMap((path) => [{ name: "read", path }, { name: "write", path }] as const);
+}
+
 /** What storing takes in a folder, with the home folder's variable where the path comes from it. */
 export function folderNeeds(folder: string, isBelowHome: boolean): BackendPermission[] {
   return [
-    { name: "read", path: folder, need: "sign_in" },
-    { name: "write", path: folder, need: "sign_in" },
+    ...readAndWrite(folder).map((permission) => ({ ...permission, need: "sign_in" } as const)),
     ...isBelowHome ? [{ name: "env", variable: HOME_VARIABLE } as const] : [],
   ];
 }
@@ -93,16 +101,14 @@ export function resolveLink(path: string): string {
 
 /** The path without links, as far as Deno permits to look. */
 export function realPathIfGranted(path: string): string {
-  try {
-    if (isGranted({ name: "read", path })) return Deno.realPathSync(path);
-  } catch {
-    // There is no file yet.
+  for (const [known, rest] of [[path, ""], [dirname(path), basename(path)]] as const) {
+    try {
+      if (isGranted({ name: "read", path: known })) return join(Deno.realPathSync(known), rest);
+    } catch {
+      // There is no file yet.
+    }
   }
-  try {
-    return join(Deno.realPathSync(dirname(path)), basename(path));
-  } catch {
-    return path;
-  }
+  return path;
 }
 
 /** The highest version of the credentials file that this module writes. */

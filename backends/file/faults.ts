@@ -11,7 +11,7 @@ export const IN_CONTAINER = "In a container, VM_OIDC_NO_PERSIST=1 keeps the toke
 
 /** Throws the fault of a file that this module does not use, if it has one. */
 export function refuse(action: string, path: string, fault: PathFault | undefined): void {
-  if (fault === undefined) return;
+  if (!fault) return;
   throw new CredentialsBackendError("backend_denied", {
     action: `${action} ${path}`,
     reason: fault.reason,
@@ -57,9 +57,10 @@ function explainFileFault(path: string, error: unknown): Explanation {
   if (isFull(error)) {
     return ["backend_full", "no space is left", "Free some space. The stored tokens are kept."];
   }
-  const { name = "unknown error", message = "", code }: Partial<OsError> = Object(error);
+  const { name = "unknown error", message = "" }: Partial<OsError> = Object(error);
   // The system's own words, such as "Read-only file system", without those of Deno.
-  const reason = code === undefined ? name : `${message.split(" (os error")[0]} (${code})`;
+  const [words, isOfSystem] = message.split(" (os error");
+  const reason = isOfSystem ? words! : name;
   return ["backend_unavailable", reason, `Repair this, or use another path. ${IN_CONTAINER}`];
 }
 
@@ -69,7 +70,7 @@ function permissionNeeded(path: string, { message }: Error): Explanation {
   // A file is replaced by rename: its folder holds the temp file.
   const folder = dirname(isOfPath ? asked : path);
   const flags = `${permissionFlag("read", folder)} ${permissionFlag("write", folder)}`;
-  return ["permission_required", "Deno does not permit it", `Run with: ${flags}`];
+  return ["permission_required", "Deno does not permit it", `Add: ${flags}`];
 }
 
 type OsError = Error & { code: string };

@@ -1,6 +1,6 @@
 import { checkOptions } from "../common/check_options.ts";
 import { credentialsPath, folderNeeds } from "./document.ts";
-import { faultOfKind, faultOfOwner, isSameFile, lookIfPresent } from "../common/judge_path.ts";
+import { faultOfKind, faultOfOwner, isStillAt, lookIfPresent } from "../common/judge_path.ts";
 import { dirname, join } from "../common/paths.ts";
 import { whileHeld } from "../common/read_private_file.ts";
 import { repeat } from "../common/repeat.ts";
@@ -83,9 +83,9 @@ export async function whileLocked<T>(
     }
     isWaiting = true;
     const lock = tryHold(path, key);
-    if (lock === undefined) return undefined;
+    if (!lock) return undefined;
     try {
-      const result = fn(() => isStillAt(lock.info, path));
+      const result = fn(() => isStillAt(path, lock.info));
       // Awaiting a plain value would hold the lock for one more turn of the event loop.
       return { value: result instanceof Promise ? await result : result };
     } finally {
@@ -107,7 +107,7 @@ const held = new Map<string, HeldLock>();
 /** `undefined` where another process has the lock, or this one has it for the same key. */
 function tryHold(path: string, key: string) {
   const own = held.get(path);
-  if (own !== undefined && isStillAt(own.info, path)) {
+  if (own && isStillAt(path, own.info)) {
     if (own.keys.has(key)) return undefined;
     own.keys.add(key);
     return own;
@@ -128,9 +128,9 @@ function tryLock(file: Deno.FsFile, path: string) {
   let isHeld = false;
   try {
     const info = file.statSync();
-    if (!isStillAt(info, path)) return undefined;
+    if (!isStillAt(path, info)) return undefined;
     refuse(ACTION, path, faultOfOwner(path, info));
-    isHeld = file.tryLockSync(true) && isStillAt(info, path);
+    isHeld = file.tryLockSync(true) && isStillAt(path, info);
     return isHeld ? info : undefined;
   } catch (error) {
     throw fileError("lock", path, error);
@@ -163,12 +163,6 @@ function openLockFile(path: string) {
     if (error instanceof NotFound && lookIfPresent(dirname(path), Deno.statSync)) return undefined;
     throw fileError(ACTION, path, error);
   }
-}
-
-/** Whether an open file, by the information about it, is still the one at `path`. A link is another one. */
-function isStillAt(info: Deno.FileInfo, path: string) {
-  const found = lookIfPresent(path);
-  return found !== undefined && isSameFile(info, found);
 }
 
 /** The error for a lock that somebody has removed from under its holder. */

@@ -1,5 +1,5 @@
 import { HOME_VARIABLE } from "../common/environment.ts";
-import { isOpen, isSameFile, lookIfPresent } from "../common/judge_path.ts";
+import { isOpen, isStillAt, lookIfPresent } from "../common/judge_path.ts";
 import { basename, dirname } from "../common/paths.ts";
 import { whileHeld } from "../common/read_private_file.ts";
 import { isWindows } from "../common/runtime.ts";
@@ -68,14 +68,14 @@ export interface WriteProof {
 export async function proveWrite(path: string, bytes: number): Promise<WriteProof> {
   let temp: Temp | undefined = createNew(path);
   const end = () => {
-    if (temp === undefined) return;
+    if (!temp) return;
     const isOwn = isStillThere(temp);
     temp.file.close();
     if (isOwn) removeIfPresent(temp.path);
     temp = undefined;
   };
   const take = () => {
-    if (temp === undefined || !isStillThere(temp)) return undefined;
+    if (!temp || !isStillThere(temp)) return undefined;
     const taken = temp;
     temp = undefined;
     taken.file.seekSync(0, Deno.SeekMode.Start);
@@ -92,8 +92,7 @@ export async function proveWrite(path: string, bytes: number): Promise<WriteProo
 }
 
 function isStillThere({ path, file }: Temp) {
-  const found = lookIfPresent(path);
-  return found !== undefined && isSameFile(found, file.statSync());
+  return isStillAt(path, file.statSync());
 }
 
 function writeBytes(file: Deno.FsFile, bytes: Uint8Array) {

@@ -16,13 +16,7 @@ const MARK = /^\.(\d+)\.([\da-f]{64})\.store$/;
  * after a sign-out.
  */
 export class StoreMarks {
-  readonly #base: string;
-  readonly #timeoutMs: number;
-
-  constructor(base: string, timeoutMs: number) {
-    this.#base = base;
-    this.#timeoutMs = timeoutMs;
-  }
+  constructor(readonly base: string, readonly timeoutMs: number) {}
 
   /** Stores a secret under a mark, which stays for a while where the program may not have ended. */
   async during<T>(secret: string, store: () => Promise<T>) {
@@ -41,8 +35,8 @@ export class StoreMarks {
 
   /** Sets a mark. Where that fails, such as without an inode, the secret is stored all the same. */
   async set(secret: string) {
-    const until = Math.round(Date.now() + this.#timeoutMs);
-    const path = `${this.#base}.${until}.${await hashOf(secret)}.store`;
+    const until = Math.round(Date.now() + this.timeoutMs);
+    const path = `${this.base}.${until}.${await hashOf(secret)}.store`;
     try {
       if (!isGranted({ name: "write", path })) return path;
       for (const late of this.read()) if (late.leftMs === 0) tryRemove(late.path);
@@ -59,9 +53,9 @@ export class StoreMarks {
    * that is left to its program, and the hash of the secret.
    */
   read() {
-    return filesBeside(this.#base, MARK).map(({ path, found: [, until, hash = ""] }) => {
+    return filesBeside(this.base, MARK).map(({ path, found: [, until, hash = ""] }) => {
       // A clock may have been set: nothing takes longer than the time limit.
-      const leftMs = Math.min(Math.max(Number(until) - Date.now(), 0), this.#timeoutMs);
+      const leftMs = Math.min(Math.max(Number(until) - Date.now(), 0), this.timeoutMs);
       return { path, leftMs, hash };
     });
   }
@@ -90,7 +84,7 @@ export class StoreMarks {
     });
     const end = performance.now() + leftMs;
     const limits = {
-      withinMs: leftMs + 3 * this.#timeoutMs, // the looks take time, too
+      withinMs: leftMs + 3 * this.timeoutMs, // the looks take time, too
       pauseMs: 100,
       over: (spent: string) =>
         new CredentialsBackendError("backend_timeout", {

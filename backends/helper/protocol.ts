@@ -1,13 +1,14 @@
+import { invalidOptions } from "../common/check_options.ts";
 import { isObject, parseObject } from "../common/json.ts";
 import { listKeys } from "../common/read_backend.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import type { Ended } from "./program.ts";
 
 /** Entries stand under this address, so that docker's own logins are never listed or erased. */
 const ADDRESS = "https://validmind-auth.invalid/";
 /** The one answer, with exit code 1, that means "there is no such entry". */
 export const NOT_FOUND = "credentials not found in native keychain";
+
+const ACTION = "answer this helper's call";
 
 /** Does an action of the protocol with a backend. Gives the text for standard output, which may be empty. */
 export async function serve(
@@ -23,11 +24,17 @@ export async function serve(
   const account = isStore ? parseObject(input) : { ServerURL: input.trim() };
   const { ServerURL, Secret } = Object(account);
   if (typeof ServerURL !== "string" || !ServerURL.startsWith(ADDRESS)) {
-    throw invalid(`ServerURL does not begin with ${ADDRESS}`, "Give such an address.");
+    throw invalidOptions(
+      ACTION,
+      `ServerURL does not begin with ${ADDRESS}`,
+      "Give such an address.",
+    );
   }
   if (isStore) {
     const row = rowIn(ServerURL, Secret);
-    if (row === undefined) throw invalid("Secret is not an entry in JSON", "Give one.");
+    if (!row) {
+      throw invalidOptions(ACTION, "Secret is not an entry in JSON", "Give one.");
+    }
     await backend.put(row.key, row.entry);
     return "";
   }
@@ -36,16 +43,13 @@ export async function serve(
     if (key !== undefined) await backend.delete(key);
     return "";
   }
-  if (action !== "get") throw invalid("its action is not known", "Usage: get|store|erase|list");
+  if (action !== "get") {
+    throw invalidOptions(ACTION, "its action is not known", "Usage: get|store|erase|list");
+  }
   if (key === undefined) return NOT_FOUND;
   const entry = await backend.get(key);
   if (!entry) return NOT_FOUND;
   return JSON.stringify(accountFor(key, ServerURL, entry));
-}
-
-function invalid(reason: string, remedy: string) {
-  const parts = { action: "answer this helper's call", reason, remedy };
-  return new CredentialsBackendError("invalid_options", parts);
 }
 
 /** The key of an address, which the backend has to list where the address has only its hash. */
@@ -119,14 +123,9 @@ export interface Row {
 /** The entry in a secret, with its key; `undefined` where there is none. */
 export function rowIn(address: string, secret: unknown): Row | undefined {
   const stored = parseObject(`${secret}`);
-  if (stored === undefined) return undefined;
+  if (!stored) return undefined;
   const short = keyOf(address);
   const { key, entry } = short === undefined ? stored : { key: short, entry: stored };
   if (typeof key !== "string" || !isObject(entry)) return undefined;
   return { key, entry: entry as OidcCredentials };
-}
-
-/** Whether a helper says that there is no such entry. */
-export function isNotFound({ code, stdout }: Ended) {
-  return code === 1 && stdout.trim() === NOT_FOUND;
 }

@@ -1,13 +1,20 @@
-import { isSameFile, lookIfPresent } from "../common/judge_path.ts";
+import {
+  faultOfFolder,
+  faultOfKind,
+  faultOfMode,
+  faultOfOwner,
+  isStillAt,
+  lookIfPresent,
+  PathFault,
+} from "../common/judge_path.ts";
 import { Queue } from "../common/promises.ts";
 import { repeat } from "../common/repeat.ts";
 import { CredentialsBackendError, SIGN_OUT_OF_ALL } from "../credentials_backend_error.ts";
-import { fileError } from "../file/faults.ts";
+import { resolveLink } from "../file/document.ts";
+import { fileError, isFull, refuse } from "../file/faults.ts";
 import { withKeyLock } from "../file/lock.ts";
+import { makeFolder, proveWrite, removeIfPresent } from "../file/replace_file.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
-import { type DatabaseFile, isDiskFull, prepareDatabase } from "./database_file.ts";
-
-export { removeDatabase } from "./database_file.ts";
 
 export interface KvDatabaseOptions {
   path: string;
@@ -46,8 +53,8 @@ export class KvDatabase {
       return new KvDatabase(kv, options, file);
     } catch (error) {
       const isRefused = error instanceof CredentialsBackendError;
-      const isFull = file !== undefined && !isRefused && await isDiskFull(file.path);
-      throw kvError("open", path, isFull ? new Error(FULL) : error);
+      const hasNoSpace = file !== undefined && !isRefused && await isDiskFull(file.path);
+      throw kvError("open", path, hasNoSpace ? new Error(FULL) : error);
     }
   }
 
@@ -67,7 +74,7 @@ export class KvDatabase {
    * a process that is stopped: nobody takes it over.
    */
   async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>) {
-    if (this.#file === undefined) return await this.#queue.run(key, fn, options.signal);
+    if (!this.#file) return await this.#queue.run(key, fn, options.signal);
     const limits = { ...options, timeoutMs: this.#options.lockTimeoutMs };
     return await withKeyLock(this.#file.path, key, fn, limits);
   }
@@ -78,9 +85,7 @@ export class KvDatabase {
 
   /** Refuses to go on with a file that somebody has removed: SQLite would read and write it all the same. */
   #assertThere(action: string) {
-    if (this.#file === undefined) return;
-    const found = lookIfPresent(this.#file.path);
-    if (found !== undefined && isSameFile(found, this.#file.info)) return;
+    if (!this.#file || isStillAt(this.#file.path, this.#file.info)) return;
     throw new CredentialsBackendError("backend_unavailable", {
       action: `${action} ${this.#options.path}`,
       reason: "its file was removed or replaced while it was open",
@@ -161,7 +166,99 @@ function wordsOf(error: unknown) {
 function kvError(action: string, path: string, error: unknown) {
   if (error instanceof CredentialsBackendError) return error;
   const fault = FAULTS.find(([words]) => words.test(wordsOf(error)));
-  if (fault === undefined) return fileError(action, path, error);
+  if (!fault) return fileError(action, path, error);
   const [, code, reason, remedy] = fault;
   return new CredentialsBackendError(code, { action: `${action} ${path}`, reason, remedy });
+}
+
+const ACTION = "use the Deno KV file";
+/** The endings of a database and of the files that SQLite makes beside it. All hold entries. */
+const FILES = ["", "-journal", "-wal", "-shm"];
+/** The begin of every database. */
+const HEADER = "SQLite format 3\0";
+const NO_DATABASE = new PathFault("it is not a database", "Check the path, or remove it yourself.");
+/** More than SQLite's own files take at first. */
+const SPACE_BYTES = 65_536;
+const OPEN_TO_OTHERS = 0o077;
+
+/** The file of a database. */
+interface DatabaseFile {
+  /** Its own path, also where the given one is a link to it. */
+  readonly path: string;
+  readonly info: Deno.FileInfo;
+}
+
+/**
+ * Judges the files of a database, and makes the database where there is none. SQLite opens them by their
+ * names, and gives those that it makes the mode of the database. So nobody else may be able to put another
+ * one in their place: that is known before anything is made. Each has to be a regular file of this
+ * process's user, closed to others. None is changed: it may be another program's.
+ *
+ * No existing file is opened here. SQLite's locks belong to the process, and the kernel drops them
+ * when any descriptor of the file is closed.
+ */
+function prepareDatabase(given: string): DatabaseFile {
+  makeFolder(given);
+  refuse(ACTION, given, faultOfFolder(given));
+  const path = resolveLink(given);
+  refuse(ACTION, path, faultOfFolder(path));
+  makeDatabase(path);
+  judgeFiles(path);
+  const info = Deno.lstatSync(path);
+  refuse(ACTION, path, faultOfFolder(path, info.uid));
+  return { path, info };
+}
+
+function makeDatabase(path: string) {
+  try {
+    Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+function judgeFiles(database: string) {
+  for (const path of FILES.map((ending) => database + ending)) {
+    const info = lookIfPresent(path);
+    if (info === undefined) continue; // another process that ends has SQLite remove its side files
+    refuse(ACTION, path, faultOfKind(info));
+    refuse(ACTION, path, faultOfOwner(path, info));
+    refuse(ACTION, path, faultOfMode(path, info, OPEN_TO_OTHERS));
+  }
+}
+
+/** Whether the disk of a database has no space for SQLite's own files. SQLite has several words for that. */
+async function isDiskFull(path: string) {
+  try {
+    const unused = `${path}.${crypto.randomUUID()}.tmp`;
+    (await proveWrite(unused, SPACE_BYTES)).end();
+    return false;
+  } catch (error) {
+    return isFull(error);
+  }
+}
+
+/**
+ * Removes a database with all that is in it, which needs no space. Without a database, the files with such
+ * names are another program's.
+ */
+export function removeDatabase(given: string) {
+  try {
+    const path = resolveLink(given);
+    const info = lookIfPresent(path);
+    if (info === undefined) return;
+    judgeFiles(path);
+    if (info.size > 0 && beginOf(path) !== HEADER) refuse("remove", path, NO_DATABASE);
+    for (const ending of FILES.toReversed()) removeIfPresent(`${path}${ending}`);
+    if (path !== given) makeDatabase(path); // a link to nothing would be an error from now on
+  } catch (error) {
+    throw fileError("remove", given, error);
+  }
+}
+
+function beginOf(path: string) {
+  using file = Deno.openSync(path);
+  const bytes = new Uint8Array(HEADER.length);
+  file.readSync(bytes);
+  return new TextDecoder().decode(bytes);
 }

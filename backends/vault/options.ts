@@ -1,5 +1,5 @@
 import { checkOptions, type OptionTypes } from "../common/check_options.ts";
-import { readEnv, readEnvIfGranted } from "../common/environment.ts";
+import { proxyPermissions, readEnv, readEnvIfGranted } from "../common/environment.ts";
 import { netHost, parsePlainUrl } from "../common/host.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { BackendPermission } from "../oidc_credentials_backend.ts";
@@ -265,7 +265,7 @@ export function vaultPermissions(options: VaultCredentialsBackendOptions): Backe
   if (auth.method === "token" && (auth.token ?? file) === undefined) variables.push(VAULT_TOKEN);
   const url = URL.parse(address ?? "");
   const needs: BackendPermission[] = [];
-  if (url !== null) needs.push({ name: "net", host: netHost(url) });
+  if (url !== null) needs.push({ name: "net", host: netHost(url) }, ...proxyPermissions(url.href));
   for (const variable of variables) needs.push({ name: "env", variable });
   for (const path of [caCert, file]) if (path !== undefined) needs.push({ name: "read", path });
   return needs;

@@ -50,8 +50,6 @@ const MAX_ERROR_BYTES = 64 * 1024;
  */
 const NAMES_API = /:\/\/|(^| )[\da-f-]{36}\//i;
 
-const POST_TYPES = { params: "object", json: "any", form: "object", signal: "signal" } as const;
-
 export class ApiClient {
   readonly #options: ApiClientOptions;
   readonly #transport: ApiTransport;
@@ -77,7 +75,12 @@ export class ApiClient {
 
   /** See `Session.post`. */
   async post(path: string, options: PostOptions = {}): Promise<unknown> {
-    checkCallOptions("POST", options, POST_TYPES);
+    checkCallOptions("POST", options, {
+      params: "object",
+      json: "any",
+      form: "object",
+      signal: "signal",
+    });
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
       throw invalidOptions("POST", "json and form exclude each other", "Give one of them.");
@@ -121,7 +124,7 @@ export class ApiClient {
     const credentials = await this.#options.credentials({ signal });
     let response = await this.#transport.send(request, credentials);
     // After a redirect to another origin, a refusal is not about the session's token.
-    if (tokens === undefined || request.isAway) return response;
+    if (!tokens || request.isAway) return response;
     let demand = await this.#demandOf(request, response);
     if (!demand && response.status !== 401) return response;
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
@@ -257,14 +260,14 @@ function refusedAddress(
   method: string | undefined,
   passedHost = "the session has no API to send its token to",
 ) {
-  if (base === undefined) {
+  if (!base) {
     return new ValidMindAuthError("wrong_origin", {
       action: "make the request",
       reason: passedHost,
       remedy: `Set ${named("apiHost")}.`,
     });
   }
-  if (url === null) {
+  if (!url) {
     return invalidOptions(
       "make the request",
       "its address is not a URL",

@@ -16,16 +16,30 @@ export function dpopFetch(
     const headers = new Headers(init.headers);
     const token = /^DPoP (\S+)$/.exec(headers.get("authorization") ?? "")?.[1];
     if (token === undefined) return await fetch(input, init);
-    const url = new URL(input instanceof Request ? input.url : input);
-    const send = () =>
-      requestWithProof(pair, token, init.method ?? "GET", url, (proof) => {
-        headers.set("dpop", proof);
-        return fetch(url, { ...init, headers });
-      });
-    const { response, wantsNonce } = await send();
+    const url = new URL(String(input));
+    let wantsNonce = false;
+    /** oauth4webapi makes the proof, and reads the nonce of the answer. */
+    const send = async () => {
+      try {
+        const method = init.method ?? "GET";
+        return await oauth.protectedResourceRequest(token, method, url, undefined, undefined, {
+          DPoP: dpopHandle(oauth, pair),
+          [oauth.allowInsecureRequests]: url.protocol === "http:", // the URL was checked before
+          [oauth.customFetch]: (_url, { headers: { dpop } }) => {
+            headers.set("dpop", dpop!);
+            return fetch(url, { ...init, headers });
+          },
+        });
+      } catch (error) {
+        if (!(error instanceof oauth.WWWAuthenticateChallengeError)) throw error;
+        wantsNonce = oauth.isDPoPNonceError(error);
+        return error.response;
+      }
+    };
+    const response = await send();
     if (!wantsNonce || !isReplayable(init.body)) return response;
     await response.body?.cancel();
-    return (await send()).response;
+    return await send();
   };
 }
 
@@ -36,7 +50,7 @@ export async function addProof(
   method: string,
   url: URL | undefined,
 ) {
-  if (url === undefined) {
+  if (!url) {
     throw new ValidMindAuthError("dpop_request_needed", {
       action: "give headers",
       reason: "the token is bound to a key, and each request needs its own proof for its method " +
@@ -49,32 +63,4 @@ export async function addProof(
     return Promise.resolve(new Response());
   };
   await dpopFetch(copyProof, pair)(url, { method: method.toUpperCase(), headers });
-}
-
-/** oauth4webapi makes the proof and reads the answer's nonce; `send` makes the request. */
-async function requestWithProof(
-  pair: CryptoKeyPair,
-  token: string,
-  method: string,
-  url: URL,
-  send: (proof: string) => Promise<Response>,
-) {
-  try {
-    const response = await oauth.protectedResourceRequest(
-      token,
-      method,
-      url,
-      undefined,
-      undefined,
-      {
-        DPoP: dpopHandle(oauth, pair),
-        [oauth.allowInsecureRequests]: url.protocol === "http:", // the URL was checked before
-        [oauth.customFetch]: (_url, { headers }) => send(headers.dpop!),
-      },
-    );
-    return { response, wantsNonce: false };
-  } catch (error) {
-    if (!(error instanceof oauth.WWWAuthenticateChallengeError)) throw error;
-    return { response: error.response, wantsNonce: oauth.isDPoPNonceError(error) };
-  }
 }

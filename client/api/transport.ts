@@ -53,8 +53,10 @@ export class ApiTransport {
 
   /** The body of an answer as text, cut off after `maxBytes`. */
   async readText(request: ApiRequest, response: Response, maxBytes?: number) {
-    const read = (signal: AbortSignal) => readText(response, signal, maxBytes, "cut");
-    return await this.#within(request, read) ?? "";
+    return await this.#within(
+      request,
+      (signal) => readText(response, signal, maxBytes, "cut"),
+    ) ?? "";
   }
 
   /**
@@ -75,11 +77,11 @@ export class ApiTransport {
       if (this.#runtime.fetch === globalThis.fetch) assertSafe(hop.url);
       const response = await fetch(hop.url, { ...hop.init, signal, redirect: "manual" });
       const target = redirectTarget(response, hop.url);
-      if (target === undefined || redirect === "manual") return response;
+      if (!target || redirect === "manual") return response;
       if (redirect === "error") await this.#refuseRedirect(hop, response, "to another address");
       if (hops === MAX_HOPS) await this.#refuseRedirect(hop, response, "without an end");
       const next = rewrite(response.status, hop.init);
-      if (next === undefined) return response;
+      if (!next) return response;
       await response.body?.cancel();
       signal.throwIfAborted(); // a caller's fetch may ignore it
       const isElsewhere = target.origin !== hop.url.origin;
@@ -162,7 +164,7 @@ function redirectTarget({ status, headers }: Response, url: URL) {
   const location = headers.get("location");
   if (location === null || ![301, 302, 303, 307, 308].includes(status)) return undefined;
   const next = URL.parse(location, url);
-  return next !== null && /^https?:$/.test(next.protocol) ? next : undefined;
+  return next && /^https?:$/.test(next.protocol) ? next : undefined;
 }
 
 /** The next request by the fetch standard; `undefined` if its body cannot be sent again. */

@@ -1,5 +1,5 @@
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { parseExpiry, SKEW_SECONDS } from "../is_expired.ts";
+import { parseExpiry, SKEW_SECONDS } from "../../backends/is_expired.ts";
 
 /** The scope that is requested by default. */
 export const DEFAULT_SCOPE = "openid profile email offline_access";
@@ -104,6 +104,11 @@ export function isSendable(token: string): boolean {
 /** Whether a bearer is not about to end. */
 export function isFresh(bearer: Bearer | undefined, now: number): bearer is Bearer {
   return bearer !== undefined && now < freshUntil(bearer);
+}
+
+/** Whether a bearer has not ended. */
+export function isAlive(bearer: Bearer | undefined, now: number): bearer is Bearer {
+  return bearer !== undefined && now < bearer.expiresAt;
 }
 
 /** A bearer counts as expired for the last tenth of its lifetime, at most for 120 seconds. */

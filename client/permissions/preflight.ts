@@ -1,6 +1,6 @@
 import { readEnvIfGranted } from "../../backends/common/environment.ts";
 import { isInKv } from "../../backends/common/marks.ts";
-import { isGranted, runLine, WITH_OWN } from "../../backends/common/permission.ts";
+import { isGranted, runLine, withOwn } from "../../backends/common/permission.ts";
 import { isDeno, notebook } from "../../backends/common/runtime.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { normalizeIssuer } from "../credential_key.ts";
@@ -57,7 +57,7 @@ export function preflight(
     // A kernel has all permissions, until a cell gives them up.
     remedy: notebook()
       ? "Restart the kernel: what it gave up does not come back."
-      : commands + WITH_OWN,
+      : commands + withOwn(),
     permissions: known,
   });
 }

@@ -4,7 +4,7 @@ import {
   getEnv,
   HOME_VARIABLE,
   isEnvGranted,
-  PROXY_VARIABLES,
+  proxyPermissions,
   readEnvIfGranted,
   variablesIn,
 } from "../../backends/common/environment.ts";
@@ -79,11 +79,9 @@ export function net(url: string, reason: string, need: PermissionNeed["need"]): 
   return { name: "net", host: netHost(new URL(url)), reason, need };
 }
 
-/** The variables by which a request to this computer would go to a proxy, in clear text. */
 function proxyNeeds(url: string): PermissionNeed[] {
-  if (!url.startsWith("http:")) return [];
-  const names = PROXY_VARIABLES.flatMap((name) => [name, name.toLowerCase()]);
-  return names.map((name) => env(name, "to refuse a proxy for this computer", "optional"));
+  const reason = "to refuse a proxy for this computer";
+  return proxyPermissions(url).map((one) => ({ ...one, reason, need: "optional" }));
 }
 
 export function read(path: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
@@ -257,10 +255,10 @@ export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] 
   if (!Array.isArray(declared)) checkDescriptor(undefined, origin);
   return (declared as BackendPermission[]).map((descriptor) => {
     const { name } = checkDescriptor(descriptor, origin);
-    const isOfSignIn = descriptor.need === "sign_in";
-    const isToKeep = isOfSignIn || name === "write";
+    const need = NEEDS.find((one) => one === descriptor.need) ?? "always";
+    const isToKeep = need === "sign_in" || name === "write";
     const reason = isToKeep ? "to keep the tokens" : "to find the stored tokens";
-    return { ...descriptor, reason, need: isOfSignIn ? "sign_in" : "always" };
+    return { ...descriptor, reason, need };
   });
 }
 
@@ -274,9 +272,12 @@ export function bare({ reason: _, need: _1, ...rest }: PermissionNeed): Deno.Per
   return rest as Deno.PermissionDescriptor;
 }
 
+/** From the strongest to the weakest. */
+const NEEDS = ["always", "sign_in", "optional"] as const;
+
 /** One need for each permission, the strongest, since parts of a call may share permissions. */
 export function uniqueNeeds(needs: readonly PermissionNeed[]): PermissionNeed[] {
-  const rank = ({ need }: PermissionNeed) => ["always", "sign_in", "optional"].indexOf(need);
+  const rank = ({ need }: PermissionNeed) => NEEDS.indexOf(need);
   const groups = Map.groupBy(needs, (need) => JSON.stringify(bare(need)));
   return [...groups.values()].map((group) =>
     group.toSorted((one, other) => rank(one) - rank(other))[0]!

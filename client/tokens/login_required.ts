@@ -4,7 +4,7 @@ import { parametersOf } from "../api/demand.ts";
 import { DEFAULT_SCOPE } from "../entry/bearer.ts";
 import { type ApiDemand, ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { named, type OptionName, optionRow } from "../options/declaration.ts";
-import type { TokenSourceOptions } from "./session_tokens.ts";
+import type { TokenSourceOptions } from "./held_tokens.ts";
 
 /**
  * The options that name a sign-in, and those of the call by which the browser comes back. The person's name
@@ -54,12 +54,12 @@ function wayToSignIn(
   demand?: ApiDemand,
 ) {
   const call = demand ? "session.signIn({ for: error })" : "init()";
-  let cause = "";
-  let here = `run ${call} in a notebook or a terminal.`;
+  let [cause, without] = ["", ""];
   if (silencedBy !== undefined) {
     cause = `No person may be asked: ${silencedBy}. `;
-    here = `run ${call} in a notebook or a terminal without that setting.`;
+    without = " without that setting";
   }
+  const here = `run ${call} in a notebook or a terminal${without}.`;
   if (backend.persistent === false) return `${cause}Nothing is stored beyond this process: ${here}`;
   if (!isFound) return `${cause}Sign in with the program that made the store: ${here}`;
   const unstable = isInKv(backend) ? "--unstable-kv " : "";

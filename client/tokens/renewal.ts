@@ -3,7 +3,7 @@ import { remember } from "../../backends/common/redaction.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { joinScopes, parametersOf, shortfallOf } from "../api/demand.ts";
-import { type Bearer, coversScope } from "../entry/bearer.ts";
+import { type Bearer, coversScope, isAlive } from "../entry/bearer.ts";
 import { type ApiDemand, codeOf, ValidMindAuthError } from "../errors.ts";
 import { isShownByCaller, showLine } from "../prompt/terminal.ts";
 import { BY_BROWSER } from "../provider/remedy.ts";
@@ -12,7 +12,7 @@ import { clearCredentials } from "./clear.ts";
 import { EntryRenewal } from "./entry_renewal.ts";
 import { loadProvider, NO_KEY } from "./entry_use.ts";
 import { noLiveBearer } from "./login_required.ts";
-import { type HeldTokens, isAlive, subOf, type TokenSourceOptions } from "./session_tokens.ts";
+import { type HeldTokens, subOf, type TokenSourceOptions } from "./held_tokens.ts";
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal extends EntryRenewal {
@@ -102,7 +102,7 @@ export class TokenRenewal extends EntryRenewal {
     );
     if (demand) this.#adopt(entry); // the sign-in that it has joined may be another person's
     else held.adopt(entry);
-    if (held.bearer === undefined) throw noLiveBearer(this.options);
+    if (!held.bearer) throw noLiveBearer(this.options);
   }
 
   /** Proves the store and asks the person. `signal` aborts when nobody waits any more. */
@@ -202,7 +202,7 @@ export class TokenRenewal extends EntryRenewal {
     } catch (error) {
       if (era === held.era) this.#followFailure(error, claims);
       const alive = held.alive;
-      if (rejected !== undefined || alive === undefined || !isFault(error)) throw error;
+      if (rejected !== undefined || !alive || !isFault(error)) throw error;
       held.bridge();
       return alive;
     }
@@ -249,7 +249,7 @@ export class TokenRenewal extends EntryRenewal {
   async adoptStored(rejected: string): Promise<Bearer | undefined> {
     const { era } = this.#held;
     const entry = await this.freshIn(await this.store.peek(), rejected);
-    if (entry === undefined || era !== this.#held.era) return undefined;
+    if (!entry || era !== this.#held.era) return undefined;
     this.#adopt(entry);
     return this.#held.bearer;
   }
@@ -269,7 +269,7 @@ export class TokenRenewal extends EntryRenewal {
   /** The key that a bearer is bound to. */
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
     const pair = await this.importKey(dpopKey);
-    if (pair !== undefined) return pair;
+    if (pair) return pair;
     throw this.loginRequired(NO_KEY);
   }
 

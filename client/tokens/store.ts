@@ -9,7 +9,7 @@ import type {
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { type Grant, StoredCredential, type Unstored } from "./session_tokens.ts";
+import { type Grant, StoredCredential, type Unstored } from "./stored_credential.ts";
 
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
 export class CredentialStore extends StoredCredential {
@@ -20,8 +20,8 @@ export class CredentialStore extends StoredCredential {
 
   /** The same, for a caller that holds the lock. */
   async loadLocked(): Promise<OidcCredentials | undefined> {
-    const unstored = this.shared.unstored.get(this.key);
-    if (unstored === undefined) return await this.read();
+    const unstored = this.kept;
+    if (!unstored) return await this.read();
     const { entry, replaces } = unstored;
     let isStored: boolean;
     try {
@@ -29,14 +29,14 @@ export class CredentialStore extends StoredCredential {
     } catch {
       return entry; // its first failure was reported; the next use tries again
     }
-    if (this.shared.unstored.get(this.key) === unstored) this.shared.unstored.delete(this.key);
+    if (this.kept === unstored) this.shared.unstored.delete(this.key);
     if (isStored) return entry;
     return await this.read();
   }
 
   /** The entry while another process holds the lock. Reports no fault. */
   async peek(): Promise<OidcCredentials | undefined> {
-    if (this.unstored !== undefined) return undefined;
+    if (this.unstored) return undefined;
     return await this.read().catch(() => undefined);
   }
 
@@ -76,7 +76,7 @@ export class CredentialStore extends StoredCredential {
    * written, it is kept in this process.
    */
   async replace(entry: OidcCredentials, replaced: OidcCredentials | undefined): Promise<boolean> {
-    const unstored = this.shared.unstored.get(this.key);
+    const unstored = this.kept;
     const own = [replaced, entry].map(grantOf);
     // A sign-in came in between, and could not be stored yet.
     if (unstored && !own.includes(grantOf(unstored.entry))) return false;
@@ -100,7 +100,7 @@ export class CredentialStore extends StoredCredential {
    * @returns Whether there is such an entry, or a sign-out came in between.
    */
   #makeWay(entry: OidcCredentials, unstored: Unstored | undefined) {
-    const kept = this.shared.unstored.get(this.key);
+    const kept = this.kept;
     if (kept === unstored) return false;
     kept?.replaces.push(grantOf(entry));
     return true;
@@ -136,7 +136,7 @@ export class CredentialStore extends StoredCredential {
       return await this.shared.queue.run(this.key, run, options.signal);
     } catch (error) {
       // The result of `fn` counts, also where the lock could not be released after it.
-      if (own !== undefined) return await own;
+      if (own) return await own;
       throw backendError("lock credentials in", this.backend, error);
     }
   }

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { wrapBackend } from "../../backends/common/wrap_backend.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
@@ -20,6 +19,7 @@ import {
 } from "./encrypted/encrypted_world.ts";
 import { renderings } from "./encrypted/encryption_keys.ts";
 import { isReplaced, minimal } from "./stores.ts";
+import { storeError } from "../support/error_parts.ts";
 
 const { folder } = sandbox();
 const ROW = `encrypted|${KEY}`;
@@ -117,11 +117,7 @@ Deno.test("a sign-out removes the encrypted entry also where the plain one canno
   const inner = new SpyBackend();
   const backend = encrypted(inner);
   await backend.put(KEY, entry());
-  const fault = new CredentialsBackendError("backend_denied", {
-    action: "delete it",
-    reason: "no",
-    remedy: "Ask.",
-  });
+  const fault = storeError("backend_denied", "Cannot delete it: no. Ask.");
   inner.before = (method, key) => {
     if (method === "delete" && key === KEY) throw fault;
   };
@@ -154,11 +150,7 @@ Deno.test("a holder that lost its lock on a store with leases writes nothing any
   await backend.withLock!(KEY, async () => {
     store.before = (method, key) => {
       if (method !== "put" || !held.has(key)) return; // the lock of its own row
-      throw new CredentialsBackendError("backend_locked", {
-        action: "write",
-        reason: "was lost",
-        remedy: "Try again.",
-      });
+      throw storeError("backend_locked", "Cannot write: was lost. Try again.");
     };
     const put = () => backend.put(KEY, entry({ access_token: "newer" }));
     await rejectsWith("backend_locked", put, "was lost");

@@ -1,12 +1,12 @@
 /** Rules of this module for its own stores, beyond those of the kit. */
 import { assert, assertEquals } from "@std/assert";
 import { provesWrites } from "../../backends/common/marks.ts";
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { CredentialStore } from "../../client/tokens/store.ts";
 import { AWKWARD_KEYS, entry, KEY, small } from "../support/entries.ts";
 import { sandbox } from "../support/sandbox.ts";
 import { type Store, storesIn } from "./stores.ts";
+import { storeError } from "../support/error_parts.ts";
 
 const stores = Object.entries(storesIn(sandbox()));
 const ROTATED = entry({ refresh_token: "fixture-rotated" });
@@ -35,7 +35,6 @@ function testOver(stores: [name: string, store: Store][]) {
 
 const test = Object.assign(testOver(stores), {
   comparing: testOver(stores.filter(([, { compares }]) => compares)),
-  leaf: testOver(stores.filter(([name]) => /^(file|kv|keychain)/.test(name))),
 });
 
 test("keeps awkward keys apart, and lists them", async ({ backend, open, longestKey = Infinity }) => {
@@ -76,7 +75,7 @@ test("works after it was closed, with its entries where they survive", async ({ 
   if (backend.persistent) assertEquals(read, entry());
 });
 
-test.leaf("a put tells whether it stored", async ({ backend }) => {
+test.comparing("a put tells whether it stored", async ({ backend }) => {
   const stored = [await backend.put(KEY, entry())];
   for (const isReplaced of [() => true, () => false]) {
     stored.push(await backend.put(KEY, entry(), { isReplaced }));
@@ -106,11 +105,7 @@ test.comparing("a sign-out before a session's write, or before a late one, is no
   for (const isLate of [false, true]) {
     await backend.put(KEY, entry());
     const credential = new CredentialStore(backend, KEY);
-    const denied = new CredentialsBackendError("backend_denied", {
-      action: "write it",
-      reason: "test",
-      remedy: "Wait.",
-    });
+    const denied = storeError("backend_denied", "Cannot write it: test. Wait.");
     backend.put = isLate ? () => Promise.reject(denied) : signOutBeforeWrite;
     const replaced = await credential.replace(ROTATED, entry()).catch(() => "denied");
     if (isLate) {

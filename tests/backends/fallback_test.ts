@@ -7,10 +7,11 @@ import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import { storeError } from "../support/error_parts.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { testKey } from "./encrypted/encryption_keys.ts";
-import { fault, trio } from "./fallback/fallback_world.ts";
+import { trio } from "./fallback/fallback_world.ts";
 import { isReplaced, minimal } from "./stores.ts";
 
 const AWAY: CredentialsBackendErrorCode[] = ["backend_unavailable", "backend_timeout"];
@@ -216,7 +217,7 @@ Deno.test("deleteAll() and close() reach every store, also after one that fails"
     const calls: string[] = [];
     const run = (name: string) => () => {
       calls.push(name);
-      if (store === stores[0]) throw fault("backend_denied");
+      if (store === stores[0]) throw storeError("backend_denied");
     };
     const store = Object.assign(new MemoryCredentialsBackend(), {
       calls,

@@ -27,8 +27,9 @@ const FAULTS: [error: unknown, code: CredentialsBackendErrorCode, reason: string
   [new Deno.errors.PermissionDenied("x"), "backend_denied", "the operating system denies it"],
   [withCode("ENOSPC"), "backend_full", "no space is left"],
   [new Error("Disk quota exceeded (os error 122)"), "backend_full", "no space is left"],
-  [withCode("EROFS"), "backend_unavailable", "of the system (EROFS)"],
-  [withCode("EMFILE", "Too many files"), "backend_unavailable", "Too many files (EMFILE)"],
+  [withCode("EROFS"), "backend_unavailable", "of the system"],
+  [withCode("EMFILE", "Too many files"), "backend_unavailable", "Too many files"],
+  [new Error("No locks available (os error 37)"), "backend_unavailable", "No locks available"],
   [new TypeError("odd"), "backend_unavailable", "TypeError"],
   [new Deno.errors.NotCapable("x"), "permission_required", "Deno does not permit it"],
 ];
@@ -64,7 +65,7 @@ for (const [cause, code, reason] of FAULTS) {
       const isOurs = code === "permission_required";
       const isUnavailable = code === "backend_unavailable";
       assertEquals(error.remedy.includes("VM_OIDC_NO_PERSIST=1"), isUnavailable);
-      assertEquals(error.message.endsWith(` Run with: ${flags.join(" ")}`), isOurs);
+      assertEquals(error.message.endsWith(` Add: ${flags.join(" ")}`), isOurs);
     }
     assertEquals(backend.get(KEY), entry());
     assertEquals(namesIn(path.replace("/credentials.json", "")).length, 2); // no temp file
@@ -148,7 +149,7 @@ function systemTest(
 
 const DENIED = "backend_denied: the operating system denies it";
 const FULL = "backend_full: no space is left";
-const READ_ONLY = "backend_unavailable: Read-only file system (EROFS)";
+const READ_ONLY = "backend_unavailable: Read-only file system";
 
 systemTest("what the system denies is an error, not absent", whyNoDenial, () => runDenied, (at) => {
   const all: [string, string][] = [

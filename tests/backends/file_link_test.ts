@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
+import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { catchWarnings } from "../support/caught_warnings.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
@@ -344,9 +345,7 @@ test("behind a link: a folder whose volume is not there is an error, not an abse
   Deno.symlinkSync(`${parent}/volume`, `${parent}/.validmind`);
   const path = `${parent}/.validmind/credentials.json`;
   const backend = new FileCredentialsBackend({ path });
-  for (const access of callsOf(backend)) {
-    await rejectsWith("backend_unavailable", access, path);
-  }
+  for (const access of callsOf(backend)) await rejectsWith("backend_unavailable", access, path);
   Deno.mkdirSync(`${parent}/volume`);
   assertEquals(backend.get(KEY), undefined);
 });
@@ -372,6 +371,20 @@ test("behind a link: the permission that is missing is the one for the target's 
   const denied = `permission_required ${flags.join(" ")}\n`;
   assertEquals(await run(home), { code: 0, stdout: denied, stderr: "" });
   assertEquals(await run(home, real), { code: 0, stdout: "c\n", stderr: "" });
+});
+
+test("the folder behind a link is among its permissions, as Deno wants both", () => {
+  const real = place().parent;
+  const link = `${folder()}/link`;
+  Deno.symlinkSync(real, link);
+  const path = `${link}/credentials`;
+  for (const store of [new FileCredentialsBackend({ path }), new KvCredentialsBackend({ path })]) {
+    const needs = store.requiredPermissions();
+    for (const wanted of [link, real]) {
+      const names = needs.flatMap((one) => "path" in one && one.path === wanted ? one.name : []);
+      assertEquals(names, ["read", "write"]);
+    }
+  }
 });
 
 test("its identity is the real path, also before there is a file", async () => {

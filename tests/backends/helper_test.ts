@@ -1,6 +1,5 @@
 import { quoteArgument } from "../../backends/common/runtime.ts";
 import { assert, assertEquals } from "@std/assert";
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { shortHash } from "../../backends/file/lock.ts";
 import { addressOf } from "../../backends/helper/protocol.ts";
 import {
@@ -32,6 +31,7 @@ import { namesIn } from "../support/sandbox.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { writeProgram } from "../support/write_program.ts";
+import { storeError } from "../support/error_parts.ts";
 
 const ignore = Deno.build.os === "windows"; // the helpers here are scripts of a POSIX shell
 const KEY = "https://login.example.com|my client";
@@ -105,7 +105,7 @@ function accountsIn(folder: string) {
 
 test("the entry is stored as docker's helpers take it", async ({ folder, helper }) => {
   const odd = entry({ client_id: "api://a/b" });
-  await helper().put(KEY, odd);
+  assertEquals(await helper().put(KEY, odd), true);
   const [{ ServerURL, Username, Secret }] = accountsIn(folder);
   assert(/^https:\/\/validmind-auth\.invalid\/[\w-]+$/.test(ServerURL), ServerURL);
   assertEquals(Username, "api%3A%2F%2Fa%2Fb");
@@ -312,15 +312,6 @@ test("one that keeps what it is to erase is told", async ({ helper }) => {
   const backend = helper(HELPER.replace("rm -f", "true"));
   await backend.put(KEY, entry());
   await rejectsWith("backend_denied", () => backend.delete(KEY), "still there");
-});
-
-test("a put that may refuse is decided by what is there", async ({ helper }) => {
-  const backend = helper();
-  assertEquals(await backend.put(KEY, entry({ access_token: "first" })), true);
-  const second = entry({ access_token: "second" });
-  assertEquals(await backend.put(KEY, second, { isReplaced: () => false }), false);
-  assertEquals((await backend.get(KEY))?.access_token, "first");
-  assertEquals(await backend.put(KEY, second, { isReplaced: () => true }), true);
 });
 
 test("a program of a relative folder of PATH is refused", async ({ folder }) => {
@@ -561,11 +552,7 @@ for (const key of [KEY, SERVED_KEY]) {
 
 Deno.test("serveHelper: what is asked wrongly, or fails, ends with code 1 and a reason without secrets", async () => {
   const fail = (error: Error) => ({ ...minimal(), get: () => Promise.reject(error) });
-  const locked = new CredentialsBackendError("backend_locked", {
-    action: "read",
-    reason: "held",
-    remedy: "Wait.",
-  });
+  const locked = storeError("backend_locked", "Cannot read: held. Wait.");
   const account = (Secret: unknown) => JSON.stringify({ ServerURL: SHORT, Secret });
   const cases: [OidcCredentialsBackend, action: string, input: string, words: string][] = [
     [store(), "get", "https://index.docker.io/v1/", `ServerURL does not begin with ${ADDRESS}`],

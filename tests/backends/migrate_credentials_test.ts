@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import {
-  CredentialsBackendError,
   FileCredentialsBackend,
   MemoryCredentialsBackend,
   migrateCredentials,
@@ -17,9 +16,11 @@ import { tempDir } from "../support/temp_home.ts";
 import { testWith } from "../support/test_with.ts";
 import { testKey } from "./encrypted/encryption_keys.ts";
 import { minimal } from "./stores.ts";
-import { errorParts } from "../support/error_parts.ts";
+import { storeError } from "../support/error_parts.ts";
 
 const MOVE = { deleteSource: true };
+/** Its end is no date, also if Date.parse finds one in it. */
+const ENDLESS = entry({ access_token: "old", expires_at: "after 2200" });
 const ENDED = entry({ access_token: "old", expires_at: "2020-01-01T00:00:00Z" });
 
 function memory(rows: Record<string, OidcCredentials> = {}): MemoryCredentialsBackend {
@@ -29,10 +30,7 @@ function memory(rows: Record<string, OidcCredentials> = {}): MemoryCredentialsBa
 }
 
 /** A memory backend of three methods, with others in their place or beside them. */
-function altered(
-  good: MemoryCredentialsBackend,
-  methods: Partial<OidcCredentialsBackend> = {},
-): OidcCredentialsBackend {
+function altered(good: MemoryCredentialsBackend, methods: Partial<OidcCredentialsBackend> = {}) {
   return { ...minimal(good), ...methods };
 }
 
@@ -72,10 +70,10 @@ test("it goes on where an interrupted run ended", async () => {
 
 test("what was refreshed at the target stays, and what ended earlier is replaced", async () => {
   const refreshed = entry({ refresh_token: "rotated", expires_at: "2099-06-01T00:00:00.000Z" });
-  const to = memory({ a: refreshed, b: ENDED, c: entry({ x_same: 1 }) });
-  const from = memory({ a: entry(), b: entry(), c: entry() });
+  const to = memory({ a: refreshed, b: ENDED, c: entry({ x_same: 1 }), d: ENDLESS });
+  const from = memory({ a: entry(), b: entry(), c: entry(), d: entry() });
   const { copied, kept, deleted } = await migrateCredentials(from, to, MOVE);
-  assertEquals([copied, kept, deleted], [["b"], ["a", "c"], ["a", "b", "c"]]);
+  assertEquals([copied, kept, deleted], [["b", "d"], ["a", "c"], ["a", "b", "c", "d"]]);
   assertEquals([to.get("a"), to.get("b")], [refreshed, entry()]);
 });
 
@@ -280,7 +278,7 @@ test("no row that a backend throws is shown", async () => {
   for (const [code, told] of codes) {
     const quote = () => {
       const message = `Cannot read: ${SECRETS.access} is refused. Ask.`;
-      throw new CredentialsBackendError(code as "backend_denied", errorParts(message));
+      throw storeError(code as "backend_denied", message);
     };
     const run = () => migrateCredentials(good(), altered(memory(), { put: quote }));
     await rejectsWith(told as "backend_denied", run, "Cannot read: [removed] is refused.");

@@ -15,7 +15,6 @@ import { minimal } from "./stores.ts";
 const test = testWith({ permissions: "none" }, "put: ");
 const key = await testKey();
 const NEXT = entry({ access_token: "next" });
-const no = { isReplaced: () => false };
 const yes = { isReplaced: () => true };
 
 const WRAPPERS: Record<string, (backend: OidcCredentialsBackend) => OidcCredentialsBackend> = {
@@ -26,13 +25,6 @@ const WRAPPERS: Record<string, (backend: OidcCredentialsBackend) => OidcCredenti
 };
 
 for (const [name, wrap] of Object.entries(WRAPPERS)) {
-  test(`memory tells whether it stored, through ${name}`, async () => {
-    const backend = wrap(new MemoryCredentialsBackend());
-    await backend.put(KEY, entry());
-    assertEquals([await backend.put(KEY, NEXT, no), await backend.get(KEY)], [false, entry()]);
-    assertEquals([await backend.put(KEY, NEXT, yes), await backend.get(KEY)], [true, NEXT]);
-  });
-
   test(`a store that ignores isReplaced and answers nothing has stored, through ${name}`, async () => {
     const backend = wrap(new SpyBackend());
     await backend.put(KEY, entry(), { isReplaced: (present) => present === undefined });

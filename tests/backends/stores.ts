@@ -123,11 +123,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     delete: (key) => void removed.add(key),
   };
   return {
-    memory: {
-      open: () => new MemoryCredentialsBackend(),
-      permissions: "none",
-      compares: true,
-    },
+    memory: { open: () => new MemoryCredentialsBackend(), permissions: "none", compares: true },
     file: {
       open: () => file(),
       another: () => file("another"),
@@ -160,11 +156,7 @@ export function storesIn({ folder, permissions }: Sandbox): Record<string, Store
     },
     "keychain with the limits of Windows": {
       open: () => keychainBackend(narrow, parent),
-      broken: () =>
-        keychainBackend(
-          damagedKeychain(),
-          parent,
-        ),
+      broken: () => keychainBackend(damagedKeychain(), parent),
       permissions,
       compares: true,
       longestKey: 470,

@@ -55,9 +55,7 @@ test("sign-in: where asking is forbidden, the error names what forbids it, and t
     ["interactive (VM_OIDC_INTERACTIVE) is false in the variables.", {
       VM_OIDC_INTERACTIVE: "0",
     }, {}],
-    ["interactive (VM_OIDC_INTERACTIVE) is false in the options.", {}, {
-      interactive: false,
-    }],
+    ["interactive (VM_OIDC_INTERACTIVE) is false in the options.", {}, { interactive: false }],
     ["CI is set, and there is no terminal.", { CI: "true" }, {}],
   ];
   for (const [words, variables, options] of cases) {

@@ -48,10 +48,7 @@ export class LabPage {
 }
 
 /** A window of a person, with an empty profile. */
-export async function openLab(
-  browser: Browser,
-  options: Parameters<typeof openWindow>[1] = {},
-): Promise<LabPage> {
+export async function openLab(browser: Browser, options: Parameters<typeof openWindow>[1] = {}) {
   const viewport = { width: 960, height: 720 };
   return new LabPage(await (await openWindow(browser, { viewport, ...options })).newPage());
 }

@@ -71,12 +71,7 @@ async function signIn(browser: Browser, first: Page, options: ApproveOptions): P
   return await browser.open(`${page.url}/abort`);
 }
 
-async function step(
-  browser: Browser,
-  page: Page,
-  title: string,
-  values?: Record<string, string>,
-): Promise<Page> {
+async function step(browser: Browser, page: Page, title: string, values?: Record<string, string>) {
   expectPage(page, title);
   return await browser.submit(page, values);
 }

@@ -7,18 +7,13 @@ import type { ProviderWorld } from "./provider_world.ts";
 export type StartedFlow = Awaited<ReturnType<typeof startBrowserFlow>>;
 
 /** Options of a sign-in in the browser in a world, which waits in real time. */
-export function browserOptions(
-  { options }: ProviderWorld,
-): SessionOptions {
+export function browserOptions({ options }: ProviderWorld): SessionOptions {
   const { onDeviceCode: _, now: _1, delay: _2, ...rest } = options;
   return { ...rest, flow: "browser" };
 }
 
 /** Starts a sign-in and waits until its link is shown; an error where it fails before. */
-export async function startBrowserFlow(
-  world: ProviderWorld,
-  options: SessionOptions = {},
-) {
+export async function startBrowserFlow(world: ProviderWorld, options: SessionOptions = {}) {
   const shown = Promise.withResolvers<AuthorizationPrompt>();
   const session = createSession({
     ...browserOptions(world),

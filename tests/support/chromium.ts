@@ -1,4 +1,4 @@
-import type { Browser, BrowserContext, BrowserContextOptions, Locator } from "playwright-core";
+import type { Browser, BrowserContextOptions, Locator } from "playwright-core";
 import { decodePixels } from "./decode_qr.ts";
 import { pixelsOf, seenTexts } from "./in_page.js";
 import { tempDir } from "./temp_home.ts";
@@ -42,10 +42,7 @@ export async function startChromium(): Promise<Browser & AsyncDisposable> {
 }
 
 /** A window that reaches files and this machine alone. */
-export async function openWindow(
-  browser: Browser,
-  options: BrowserContextOptions = {},
-): Promise<BrowserContext> {
+export async function openWindow(browser: Browser, options: BrowserContextOptions = {}) {
   const context = await browser.newContext(options);
   await context.route(
     (url) => url.protocol !== "file:" && url.hostname !== "127.0.0.1",

@@ -68,10 +68,7 @@ test("steps that never ran have failed, by name", async () => {
   const killed = but("lint", "kill -9 $(ps -o ppid= $PPID)"); // the half beside
   const { code, end } = await runSteps(killed);
   assertEquals(code, 1);
-  assertMatch(
-    end,
-    /^Failed: lint types documentation publish fuzz oldest windows$/m,
-  );
+  assertMatch(end, /^Failed: lint types documentation publish fuzz oldest windows$/m);
 });
 
 test("a step that is left out is named with its reason, and in CI only a listed one may be", async () => {

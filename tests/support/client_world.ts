@@ -57,9 +57,7 @@ function register(
 }
 
 /** The key of a world's client's own token. */
-export function clientKeyOf(
-  { provider: { issuer, clientId } }: ProviderWorld,
-): string {
+export function clientKeyOf({ provider: { issuer, clientId } }: ProviderWorld): string {
   return credentialKey(issuer, clientId, undefined, { flow: "client_credentials" });
 }
 

@@ -16,10 +16,6 @@ export function decodeModules(modules: readonly (readonly boolean[])[]): string 
 }
 
 /** Reads a QR code from a picture in RGBA. */
-export function decodePixels(
-  pixels: Uint8ClampedArray,
-  width: number,
-  height: number,
-): string | undefined {
+export function decodePixels(pixels: Uint8ClampedArray, width: number, height: number) {
   return jsqr.default(pixels, width, height)?.data;
 }

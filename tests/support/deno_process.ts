@@ -156,10 +156,7 @@ export async function runProcess(
 }
 
 /** Whether a program is there, and ends without an error. */
-export async function succeeds(
-  command: readonly string[],
-  options?: RunProcessOptions,
-): Promise<boolean> {
+export async function succeeds(command: readonly string[], options?: RunProcessOptions) {
   try {
     return (await runProcess(command, options)).code === 0;
   } catch {
@@ -168,10 +165,7 @@ export async function succeeds(
 }
 
 /** Runs a program to its end, which has to be a good one. Gives its standard output. */
-export async function mustRun(
-  command: readonly string[],
-  options?: RunProcessOptions,
-): Promise<string> {
+export async function mustRun(command: readonly string[], options?: RunProcessOptions) {
   const { code, stdout, stderr } = await runProcess(command, options);
   if (code === 0) return stdout;
   throw new Error(`Cannot finish ${command.slice(0, 3).join(" ")}: code ${code}. ${stderr.trim()}`);
@@ -196,10 +190,7 @@ export async function runDeno({ code, ...options }: RunDenoOptions): Promise<Pro
 }
 
 /** Runs another subcommand of Deno, such as `["publish", "--dry-run"]`. */
-export async function runDenoTool(
-  args: readonly string[],
-  options?: RunProcessOptions,
-): Promise<ProcessResult> {
+export async function runDenoTool(args: readonly string[], options?: RunProcessOptions) {
   return await runProcess([DENO, ...args], options);
 }
 
@@ -209,9 +200,7 @@ export async function denoInfo<T>(args: readonly string[]): Promise<T> {
 }
 
 /** Starts a script, with streams of Deno's. */
-export function spawnDeno(
-  options: ScriptFile & Pick<Deno.CommandOptions, "stdin" | "stderr">,
-): Deno.ChildProcess {
+export function spawnDeno(options: ScriptFile & Pick<Deno.CommandOptions, "stdin" | "stderr">) {
   const { file, flags, args, config, prompt, wrap, ...process } = options;
   const command = denoCommand({ file, flags, args, config, prompt });
   return spawnProcess(wrap?.(command) ?? command, process);

@@ -1,6 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { TestOidcProvider } from "./oidc_provider.ts";
-import { oidcProviderWorld, type ProviderWorld } from "./provider_world.ts";
+import { oidcProviderWorld } from "./provider_world.ts";
 
 /** What a provider with DPoP asks for. */
 export interface DpopDemands {
@@ -14,9 +13,7 @@ export interface DpopDemands {
  * A world whose real provider offers DPoP, with an API that really checks proofs: the provider's own
  * userinfo endpoint, `me`.
  */
-export async function dpopProviderWorld(
-  demands: DpopDemands = { nonce: false },
-): Promise<ProviderWorld<TestOidcProvider>> {
+export async function dpopProviderWorld(demands: DpopDemands = { nonce: false }) {
   const world = await oidcProviderWorld({
     configure(config) {
       Object.assign(config.features!, {

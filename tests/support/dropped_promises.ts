@@ -19,9 +19,7 @@ interface Array<T> { [index: number]: T }
  * The promises of the product that nobody waits for, and those that a `try` or a `using` returns without
  * waiting, so that it ends before them. One that is kept, or that `void` marks, is none.
  */
-export async function droppedPromises(
-  change = (_file: string, source: string): string => source,
-): Promise<string[]> {
+export async function droppedPromises(change = (_file: string, source: string): string => source) {
   const files = await sourceFiles();
   const sources = new Map([[LIBRARY, PROMISE + await denoTypes()]]);
   for (const file of files) sources.set(ROOT + file, change(file, await readSource(file)));

@@ -8,11 +8,7 @@ const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
 const resets = new WeakSet<Response>();
 
 /** A JSON answer. */
-export function json(
-  body: unknown,
-  status = 200,
-  headers: Record<string, string> = {},
-): Response {
+export function json(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
   return Response.json(body, { status, headers: { "cache-control": "no-store", ...headers } });
 }
 

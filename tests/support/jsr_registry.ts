@@ -57,13 +57,10 @@ export async function startJsrRegistry(options: JsrRegistryOptions = {}) {
   const { publish = true } = options;
   const packages: Packages = new Map();
   const requests: string[] = [];
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    (request) => {
-      requests.push(new URL(request.url).pathname);
-      return answer(request, packages);
-    },
-  );
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    requests.push(new URL(request.url).pathname);
+    return answer(request, packages);
+  });
   const denoDir = await tempDir("validmind-auth-deno-");
   const dispose = async () => {
     await server.shutdown();

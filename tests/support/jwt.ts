@@ -62,10 +62,7 @@ function generatePair(params: typeof RSA): Promise<CryptoKeyPair> {
 }
 
 /** To make an RSA key takes longer than most tests, so that those of the tests were made once. */
-async function importPair(
-  jwk: typeof RSA_KEYS[number],
-  params: typeof RSA,
-): Promise<CryptoKeyPair> {
+async function importPair(jwk: typeof RSA_KEYS[number], params: typeof RSA) {
   const { kty, n, e } = jwk;
   return {
     privateKey: await crypto.subtle.importKey("jwk", jwk, params, true, ["sign"]),

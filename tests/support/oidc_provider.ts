@@ -47,9 +47,7 @@ export type AnswerFault = "drop" | void;
 let sharedKey: Promise<SigningKey> | undefined;
 
 /** Starts the certified `oidc-provider` in this process, on loopback. */
-export async function startOidcProvider(
-  options: OidcProviderOptions = {},
-): Promise<TestOidcProvider> {
+export async function startOidcProvider(options: OidcProviderOptions = {}) {
   sharedKey ??= makeKey("ES256"); // RSA would take a seventh of the tests' time
   const [module, signingKey, server] = await Promise.all([
     loadOidcProvider(),

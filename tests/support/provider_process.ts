@@ -26,10 +26,7 @@ export class ProviderProcess {
   }
 
   /** Signs a person in, so that the backend holds tokens. */
-  async signIn(
-    credentialsBackend: OidcCredentialsBackend,
-    identity: { audience?: string } = {},
-  ): Promise<void> {
+  async signIn(credentialsBackend: OidcCredentialsBackend, identity: { audience?: string } = {}) {
     const { issuer, clientId } = this;
     const options = { issuer, clientId, credentialsBackend, ...identity };
     await createSession({ ...options, onDeviceCode: () => {} });

@@ -29,9 +29,7 @@ export type ProviderWorld<P extends AnyProvider = AnyProvider> = Awaited<
 type AnyProvider = TestOidcProvider | ScriptedProvider;
 
 /** A world with a real provider, whose person approves during the first wait for a poll. */
-export async function oidcProviderWorld(
-  options: OidcProviderOptions = {},
-): Promise<ProviderWorld<TestOidcProvider>> {
+export async function oidcProviderWorld(options: OidcProviderOptions = {}) {
   const provider = await startOidcProvider(options);
   const world = await makeProviderWorld(provider);
   const approved = new Set<string>();
@@ -45,9 +43,7 @@ export async function oidcProviderWorld(
 }
 
 /** A world with a scripted provider, whose device codes are born approved. */
-export async function scriptedProviderWorld(
-  options: ScriptedProviderOptions = {},
-): Promise<ProviderWorld<ScriptedProvider>> {
+export async function scriptedProviderWorld(options: ScriptedProviderOptions = {}) {
   const provider = await startScriptedProvider(options);
   provider.autoApprove = true;
   return await makeProviderWorld(provider);
@@ -122,9 +118,7 @@ function worldTest<W extends AsyncDisposable>(start: () => Promise<W>) {
     });
 }
 
-async function signedIn<P extends AnyProvider>(
-  start: () => Promise<ProviderWorld<P>>,
-): Promise<ProviderWorld<P> & SignedIn> {
+async function signedIn<P extends AnyProvider>(start: () => Promise<ProviderWorld<P>>) {
   const world = await start();
   return Object.assign(world, { session: await world.signIn() });
 }
@@ -146,9 +140,7 @@ export const test = Object.assign(
 export const HOUR = 3600_000;
 
 /** How often a provider was asked for a refresh. */
-export function refreshes(
-  { provider }: ScriptedWorld | RealWorld,
-): number {
+export function refreshes({ provider }: ScriptedWorld | RealWorld): number {
   return provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
 }
 

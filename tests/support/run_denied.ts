@@ -71,10 +71,7 @@ export function runDenied(code: string): Promise<unknown> {
 }
 
 /** Runs a script as the user of {@linkcode OTHER_UID}, with Deno's own flags. */
-export async function runAsOther(
-  code: string,
-  flags: readonly string[] = ["-A"],
-): Promise<unknown> {
+export async function runAsOther(code: string, flags: readonly string[] = ["-A"]) {
   const { root, deno, cache } = await (sharedCopy ??= makeSharedCopy());
   const moved = (text: string) =>
     text === DENO
@@ -127,12 +124,7 @@ function asOther(...variables: string[]): string[] {
  *
  * @param inodes The most files in it.
  */
-export function runMounted(
-  folder: string,
-  code: string,
-  kib = 64,
-  inodes = 1000,
-): Promise<unknown> {
+export function runMounted(folder: string, code: string, kib = 64, inodes = 1000) {
   const size = `size=${kib}k,nr_inodes=${inodes}`;
   const mount = `mount -t tmpfs -o ${size},mode=700 none "$0" && exec "$@"`;
   return run((command) => [...unshare(), "sh", "-c", mount, folder, ...command], code);

@@ -53,10 +53,7 @@ export async function testFiles(named: readonly string[], match: RegExp): Promis
  *
  * @returns Whether all is well.
  */
-export async function runElsewhere(
-  files: readonly string[],
-  options: ElsewhereOptions,
-): Promise<boolean> {
+export async function runElsewhere(files: readonly string[], options: ElsewhereOptions) {
   const { tell = console.log } = options;
   const isAlone = (file: string) =>
     !options.isTogether || options.faults.some((fault) => fault.file === file);

@@ -46,9 +46,7 @@ const PATHS: Record<string, ScriptedEndpoint> = {
 let sharedKey: Promise<SigningKey> | undefined;
 
 /** Starts a provider for faults that a real one does not produce. */
-export async function startScriptedProvider(
-  options: ScriptedProviderOptions = {},
-): Promise<ScriptedProvider> {
+export async function startScriptedProvider(options: ScriptedProviderOptions = {}) {
   sharedKey ??= makeKey("ES256"); // RSA would take a seventh of the tests' time
   const provider = new ScriptedProvider(options, await sharedKey);
   await provider.listen();
@@ -56,11 +54,7 @@ export async function startScriptedProvider(
 }
 
 /** An OAuth error answer. */
-export function oauthError(
-  error: string,
-  status = 400,
-  headers: Record<string, string> = {},
-): Response {
+export function oauthError(error: string, status = 400, headers: Record<string, string> = {}) {
   return json({ error, error_description: `scripted: ${error}` }, status, headers);
 }
 

@@ -68,11 +68,7 @@ export async function captureTerminal(options: CaptureOptions): Promise<Captured
 }
 
 /** Runs a script in a terminal where Deno may ask, and answers each of its questions. */
-export async function runInTerminal(
-  code: string,
-  answers: string[],
-  flags: string[] = [],
-): Promise<string> {
+export async function runInTerminal(code: string, answers: string[], flags: string[] = []) {
   let answered = 0;
   const onText = async (text: string) => {
     if (text.split("Allow?").length - 1 <= answered) return undefined;

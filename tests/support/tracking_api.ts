@@ -84,10 +84,7 @@ async function record(log: RequestLog, request: Request, handler: HttpHandler): 
   return response;
 }
 
-async function isAuthorized(
-  request: Request,
-  { accepts = () => true }: TrackingApiOptions,
-): Promise<boolean> {
+async function isAuthorized(request: Request, { accepts = () => true }: TrackingApiOptions) {
   const bearer = /^Bearer (\S+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
   if (bearer !== undefined) return await accepts(bearer);
   return request.headers.get("x-api-key") === "test-api-key" &&

@@ -23,8 +23,7 @@ const SIBLING_IMPORT = /(["'])(?:\.\.\/)+([a-z-]+)\/(\d+\.\d+\.\d+)\/([\w/]+)\.j
 
 /** Rewrites one file of the npm package to what the same module on JSR looks like to Deno. */
 function restoreModule(path: string, text: string): string {
-  const restored = text
-    .replace(/^import \* as dntShim from .*_dnt\.shims\.js["'];\r?\n/m, "")
+  const restored = text.replace(/^import \* as dntShim from .*_dnt\.shims\.js["'];\r?\n/m, "")
     .replace(/^\/\/# sourceMappingURL=.*$/gm, "")
     .replaceAll("dntShim.dntGlobalThis", "globalThis")
     .replaceAll("dntShim.", "")

@@ -6,7 +6,7 @@ import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_
 import { KEY_FORM } from "../../credential_key.ts";
 import { asksNobody } from "../../entry/bearer.ts";
 import { backendStatus } from "../../signed_in/session.ts";
-import { StoredCredential } from "../../tokens/session_tokens.ts";
+import { StoredCredential } from "../../tokens/stored_credential.ts";
 import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns, printResult, snakeCase } from "../output.ts";

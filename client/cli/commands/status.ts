@@ -16,7 +16,7 @@ import { assertAllowed } from "../../options/places.ts";
 import type { OidcIdentity } from "../../options/resolve_identity.ts";
 import { formatTime } from "../../prompt/prompt.ts";
 import { backendStatus } from "../../signed_in/session.ts";
-import { StoredCredential } from "../../tokens/session_tokens.ts";
+import { StoredCredential } from "../../tokens/stored_credential.ts";
 import { type CommandCall, EXIT, PROGRAM } from "../command.ts";
 import { type FlagValues, SIGN_IN_FLAGS } from "../flags.ts";
 import { columns, print, printResult } from "../output.ts";

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { resolve, toFileUrl } from "@std/path";
 import {
+  getEnv,
   isEnvGranted,
   parseFlag,
   readEnv,
@@ -15,6 +16,7 @@ import { shortHash } from "../../../backends/file/lock.ts";
 import { didYouMean } from "../../../backends/common/check_options.ts";
 import { DENO, mustRun } from "../../support/deno_process.ts";
 import { withEnv } from "../../support/own_env.ts";
+import { replace } from "../../support/replace.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { testWith } from "../../support/test_with.ts";
 
@@ -37,6 +39,14 @@ Deno.test("a denied variable is an error for readEnv, and undefined for readEnvI
   await rejectsWith("permission_required", () => readEnv(NAME, "find the map"), ...words);
   assertEquals(readEnvIfGranted(NAME), undefined);
   assertEquals([isEnvGranted(NAME), isEnvGranted("VM_TEST_OTHER")], [false, true]);
+});
+
+Deno.test("the text of a variable that is not UTF-8, such as a secret, is not in the error", async () => {
+  using _ = replace(Deno.env, "get", () => {
+    throw new Deno.errors.InvalidData('environment variable was not valid unicode: "hunter2"');
+  });
+  const error = await rejectsWith("env_invalid", () => getEnv(NAME), NAME);
+  assertEquals(Deno.inspect(error).includes("hunter2"), false);
 });
 
 Deno.test("parseFlag takes words for yes and no, and refuses what it would have to guess", async () => {

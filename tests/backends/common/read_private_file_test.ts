@@ -54,12 +54,7 @@ async function linkToFile(path: string, uid: number): Promise<void> {
 }
 
 /** In a folder of its own. */
-async function writeInFolder(
-  path: string,
-  uid: number,
-  folderMode: number,
-  folderUid = uid,
-): Promise<void> {
+async function writeInFolder(path: string, uid: number, folderMode: number, folderUid = uid) {
   const parent = path.replace("/inner", "");
   Deno.mkdirSync(parent);
   await write(path, uid, 0o644);
@@ -121,9 +116,11 @@ const ROWS_OF_OTHERS: Row[] = [
   ["of another, 0644", (path) => write(path, ATTACKER, 0o644), ANOTHER],
   ["of another, 0666", (path) => write(path, ATTACKER, 0o666), ANOTHER],
   ["of another in their folder/inner", (path) => writeInFolder(path, ATTACKER, 0o755), ANOTHER],
-  ["of another in an own closed folder/inner", (path) => {
-    return writeInFolder(path, ATTACKER, 0o700, USER);
-  }, ANOTHER],
+  [
+    "of another in an own closed folder/inner",
+    (path) => writeInFolder(path, ATTACKER, 0o700, USER),
+    ANOTHER,
+  ],
   ["a link of the superuser", (path) => linkToFile(path, 0), "read"],
   ["a link of another", (path) => linkToFile(path, ATTACKER), ANOTHER],
 ];

@@ -104,9 +104,7 @@ Deno.test("a key in a file opens what its bytes sealed, also behind the links of
 
 Deno.test(
   "a file that holds no key, or that others may write, is named, and its content is not shown",
-  {
-    ignore: !isPosix,
-  },
+  { ignore: !isPosix },
   async () => {
     const file = `${folder()}/key`;
     const put = () => by({ file }).put(KEY, entry());

@@ -1,9 +1,7 @@
-import {
-  CredentialsBackendError,
-  type CredentialsBackendErrorCode,
-} from "../../../backends/credentials_backend_error.ts";
+import type { CredentialsBackendErrorCode } from "../../../backends/credentials_backend_error.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
 import { catchWarnings } from "../../support/caught_warnings.ts";
+import { storeError } from "../../support/error_parts.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 
 /** A store that can be made to fail. */
@@ -17,7 +15,7 @@ export class FlakyBackend extends SpyBackend {
   }
   override before = (method: string): void => {
     const code = method === "put" && this.faults.put || this.faults.all;
-    if (code) throw fault(code, this.location);
+    if (code) throw storeError(code);
   };
   async *list(): AsyncGenerator<string> {
     this.before("list");
@@ -28,17 +26,6 @@ export class FlakyBackend extends SpyBackend {
     this.before("withLock");
     return await fn();
   }
-}
-
-export function fault(
-  code: CredentialsBackendErrorCode,
-  where = "somewhere",
-): CredentialsBackendError {
-  return new CredentialsBackendError(code, {
-    action: `reach ${where}`,
-    reason: "it failed",
-    remedy: "Mend it.",
-  });
 }
 
 const events = catchWarnings();

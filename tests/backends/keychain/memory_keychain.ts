@@ -65,10 +65,7 @@ export function windowsKeychain(): MemoryKeychain {
 }
 
 /** The backend over a keychain of a test. */
-export function keychainBackend(
-  client: KeychainClient,
-  lockFolder = "/nowhere",
-): KeychainCredentialsBackend {
+export function keychainBackend(client: KeychainClient, lockFolder = "/nowhere") {
   const options = { service: "test", lockFolder, [CLIENT]: client };
   return new KeychainCredentialsBackend(options);
 }

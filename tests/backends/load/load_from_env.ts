@@ -1,14 +1,9 @@
 import { BACKEND_VARIABLES } from "../../../backends/common/backend_choice.ts";
-import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { loadBackendFromEnv } from "../../../backends/resolve_credentials_backend.ts";
 import { withEnv } from "../../support/own_env.ts";
 
 /** The backend that the environment names, with these options of it and other variables. */
-export function load(
-  name?: string,
-  kwargs?: unknown,
-  more: Record<string, string> = {},
-): Promise<OidcCredentialsBackend | undefined> {
+export function load(name?: string, kwargs?: unknown, more: Record<string, string> = {}) {
   const options = typeof kwargs === "string" ? kwargs : JSON.stringify(kwargs);
   const variables = {
     ...(name !== undefined && { [BACKEND_VARIABLES.name]: name }),

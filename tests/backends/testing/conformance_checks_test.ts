@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
-  CredentialsBackendError,
   MemoryCredentialsBackend,
   type OidcCredentials,
   type OidcCredentialsBackend,
@@ -10,6 +9,7 @@ import { testCredentialsBackend } from "../../../backends/testing.ts";
 import { CONFORMANCE_CHECKS } from "../../../backends/testing/conformance_checks.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { replace } from "../../support/replace.ts";
+import { storeError } from "../../support/error_parts.ts";
 
 /** A memory backend in which some methods are wrong. */
 type Fault = (good: MemoryCredentialsBackend) => Partial<OidcCredentialsBackend>;
@@ -267,9 +267,7 @@ Deno.test("the conformance suite's faults cover every check but those that need 
   const missed = CONFORMANCE_CHECKS.map(([name]) => name).filter((name) =>
     !found.some((start) => name.startsWith(start))
   );
-  assertEquals(missed, [
-    "loses nothing to several processes, nor its lock to one that is killed",
-  ]);
+  assertEquals(missed, ["loses nothing to several processes, nor its lock to one that is killed"]);
 });
 
 Deno.test("the conformance suite removes its entries, and leaves those of others", async () => {
@@ -295,11 +293,7 @@ Deno.test("the conformance suite accepts a typed refusal of large entries, and o
     put: (key, value) => {
       if (key.length > 600) throw new Error("the key is too long");
       if (value.access_token.length > 4096) {
-        throw new CredentialsBackendError("backend_too_large", {
-          action: "store",
-          reason: "too large",
-          remedy: "Shorten.",
-        });
+        throw storeError("backend_too_large", "Cannot store: too large. Shorten.");
       }
       good.put(key, value);
     },

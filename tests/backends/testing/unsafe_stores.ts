@@ -39,9 +39,7 @@ export class LockByFile extends SqliteStore {
   }
   override async withLock<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>) {
     const path = `${this.#lock}.${key.length}`;
-    while (!this.#make(path)) {
-      await delay(10, options?.signal);
-    }
+    while (!this.#make(path)) await delay(10, options?.signal);
     return await fn().finally(() => Deno.removeSync(path));
   }
   #make(path: string): boolean {

@@ -20,10 +20,7 @@ const TOKEN = "hvs.Kq3Zt8Lm2Wx7Rv5B";
 type Answer = (request: ScriptedRequest) => Response | Promise<Response>;
 
 /** A store of an open Vault that answers by these from now on, and then as Vault does. */
-async function world(
-  answers: Answer[],
-  options: Partial<VaultCredentialsBackendOptions> = {},
-) {
+async function world(answers: Answer[], options: Partial<VaultCredentialsBackendOptions> = {}) {
   const vault = new ScriptedVault();
   const store = await vault.open({ auth: { method: "token", token: TOKEN }, ...options });
   await store.put(KEY, entry());

@@ -96,6 +96,13 @@ Deno.test("permissions follow from the options, and name nothing that is not nee
     const variables = ["env VAULT_ADDR", "env VAULT_TOKEN"];
     const given = names({ namespace: "a", caCert: "/ca.pem" });
     assertEquals(given, ["net env.example.com:443", ...variables, "read /ca.pem"]);
+    // An Agent on this computer: a proxy would get the token.
+    const agent = names({
+      address: "http://127.0.0.1:8200",
+      auth: { method: "token", token: "t" },
+    });
+    const proxies = ["NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    assertEquals(agent, ["net 127.0.0.1:8200", ...proxies.map((name) => `env ${name}`)]);
   });
 });
 

@@ -61,9 +61,7 @@ export class ScriptedVault {
   }
 
   /** The same, once it is logged in. */
-  async open(
-    options?: Partial<VaultCredentialsBackendOptions>,
-  ): Promise<VaultCredentialsBackend> {
+  async open(options?: Partial<VaultCredentialsBackendOptions>): Promise<VaultCredentialsBackend> {
     const backend = this.backend(options);
     await Array.fromAsync(backend.list());
     return backend;

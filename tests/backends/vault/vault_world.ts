@@ -15,11 +15,7 @@ export async function documentedPolicy(): Promise<string> {
 }
 
 /** A token that may do what the documentation says is enough for a user's path, and no more. */
-export async function userToken(
-  vault: Pick<VaultServer, "request">,
-  user: string,
-  fields = {},
-): Promise<string> {
+export async function userToken(vault: Pick<VaultServer, "request">, user: string, fields = {}) {
   const policy = await documentedPolicy();
   const name = `validmind-${user}`;
   await vault.request("PUT", `sys/policies/acl/${name}`, {

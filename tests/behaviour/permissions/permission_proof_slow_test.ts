@@ -5,7 +5,6 @@ import {
   credentialKey,
   formatPermissionFlags,
   loadBackendFromEnv,
-  type OidcCredentialsBackend,
   type PermissionNeed,
   requiredPermissions,
 } from "@validmind/auth";
@@ -231,12 +230,7 @@ async function permissionWorld(one: Case) {
   return world;
 }
 
-async function prepare(
-  input: FlowInput,
-  folder: string,
-  one: Case,
-  provider: TestOidcProvider,
-): Promise<void> {
+async function prepare(input: FlowInput, folder: string, one: Case, provider: TestOidcProvider) {
   const backend = await parentBackend(input.backend, folder, one);
   if (backend === undefined) return;
   const { issuer, clientId } = input;
@@ -254,11 +248,7 @@ async function prepare(
 }
 
 /** The store that the child will use, as the parent reaches it; none for what lives in the child. */
-async function parentBackend(
-  input: BackendInput | "environment",
-  folder: string,
-  one: Case,
-): Promise<OidcCredentialsBackend | undefined> {
+async function parentBackend(input: BackendInput | "environment", folder: string, one: Case) {
   if (input !== "environment") {
     if (input.kind === "memory" || (input.kind === "kv" && input.path === undefined)) return;
     const path = input.path ?? `${folder}/.validmind/credentials.json`;
@@ -275,11 +265,7 @@ async function parentBackend(
 }
 
 /** What the module itself declares for the flow. */
-async function needsOf(
-  input: FlowInput,
-  env: Record<string, string>,
-  optional: boolean,
-): Promise<PermissionNeed[]> {
+async function needsOf(input: FlowInput, env: Record<string, string>, optional: boolean) {
   const needs = await withEnv(env, async () => {
     const { interactive: _, ...options } = flowOptions(input);
     if (input.flow !== "clear") return await requiredPermissions(options);

@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   type AuthEvent,
-  CredentialsBackendError,
   FileCredentialsBackend,
   type OidcCredentialsBackend,
 } from "@validmind/auth";
@@ -19,19 +18,12 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix } from "../../support/sandbox.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { errorParts } from "../../support/error_parts.ts";
+import { storeError } from "../../support/error_parts.ts";
 
 // Stores that do not take what a refresh brings, or do so late, and what others do to them meanwhile.
 type World = ScriptedWorld;
-const FULL = new CredentialsBackendError("backend_full", {
-  action: "write",
-  reason: "no space is left",
-  remedy: "Free some.",
-});
-const LOCKED = new CredentialsBackendError(
-  "backend_locked",
-  errorParts("Cannot lock: another has it."),
-);
+const FULL = storeError("backend_full", "Cannot write: no space is left. Free some.");
+const LOCKED = storeError("backend_locked", "Cannot lock: another has it.");
 
 /** What another process stores. */
 const theirs = ({ clock }: World) => ({
@@ -346,11 +338,8 @@ test.signedIn("sign-out during a refresh, by another process: the new tokens are
     return obtained;
   });
   provider.reset();
-  await rejectsWith(
-    "login_required",
-    () => renew(session),
-    "removed while its token was refreshed",
-  );
+  const words = "removed while its token was refreshed";
+  await rejectsWith("login_required", () => renew(session), words);
   assertEquals(world.backend.get(world.key), undefined);
   assertEquals([access_token, refresh_token].map((one) => provider.isActive(one)), [false, false]);
   const revoked = provider.requests.filter(({ path }) => path === "/revoke");

@@ -199,10 +199,7 @@ Deno.test("client key: what cannot be used is told apart, and nothing is sent", 
     ["x".repeat(1_048_577), "1048577 bytes"],
     [renamed("RSA PRIVATE KEY"), "openssl pkcs8 -topk8"],
     [renamed("ENCRYPTED PRIVATE KEY"), "openssl pkcs8 -topk8"],
-    [
-      JSON.stringify(await crypto.subtle.exportKey("jwk", pair.privateKey)),
-      "2048 bits or more",
-    ],
+    [JSON.stringify(await crypto.subtle.exportKey("jwk", pair.privateKey)), "2048 bits or more"],
     ...noKey.map((text): [string, string] => [text, "not a private key"]),
   ];
   const refused = async (clientKeyFile: string, ...words: string[]) => {

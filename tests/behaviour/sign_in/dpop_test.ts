@@ -104,9 +104,7 @@ Deno.test("dpop: a sign-out of the credential removes and revokes both kinds", a
   await using world = await dpopProviderWorld();
   const { issuer, clientId } = world.provider;
   const tokens = [];
-  for (const dpop of [true, false]) {
-    tokens.push(await (await world.signIn({ dpop })).accessToken());
-  }
+  for (const dpop of [true, false]) tokens.push(await (await world.signIn({ dpop })).accessToken());
   const credentialsBackend = world.backend;
   const result = await clearOidcCredentials({ issuer, clientId, credentialsBackend, revoke: true });
   assertEquals([result.keys, result.revocation], [[world.key, `dpop|${world.key}`], "revoked"]);

@@ -119,9 +119,7 @@ Deno.test("joined sign-in: a failure is told to all, and the next caller begins 
   await world.poll();
   world.provider.deny();
   world.approve();
-  for (const { result } of callers) {
-    await rejectsWith("device_code_denied", () => result);
-  }
+  for (const { result } of callers) await rejectsWith("device_code_denied", () => result);
   world.provider.autoApprove = true;
   await world.signIn();
   assertEquals(world.codes.length, 2);

@@ -17,7 +17,7 @@ import { tokensOf } from "../../support/entries.ts";
 import { HOUR, renew, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
-import { errorParts } from "../../support/error_parts.ts";
+import { errorParts, storeError } from "../../support/error_parts.ts";
 
 type Method = "get" | "put" | "delete" | "withLock" | "list";
 
@@ -92,7 +92,7 @@ const THROWN: [what: string, make: Make, words?: string][] = [
 ];
 
 function coded(message: string, options?: ErrorOptions): CredentialsBackendError {
-  return new CredentialsBackendError("backend_unavailable", errorParts(message, options?.cause));
+  return storeError("backend_unavailable", message, options?.cause);
 }
 
 const EVIL = "\x1b]0;x\x07\x1b[2J\u202e\r\n";
@@ -288,11 +288,7 @@ test.real("fallback: without the first store a person signs in to the second, an
   const second = new MemoryCredentialsBackend();
   const first = Object.assign(new SpyBackend(), { location: "first" });
   first.before = () => {
-    throw new CredentialsBackendError("backend_unavailable", {
-      action: "reach it",
-      reason: "cut",
-      remedy: "Wait.",
-    });
+    throw storeError("backend_unavailable", "Cannot reach it: cut. Wait.");
   };
   const told = catchWarnings();
   const open = () => new FallbackCredentialsBackend({ backends: [first, second] });

@@ -1,4 +1,3 @@
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials, getSession, init } from "../../../client/init.ts";
 import { tempDir } from "../../support/temp_home.ts";
@@ -15,10 +14,10 @@ import {
 } from "../../support/scripted_provider.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { errorParts } from "../../support/error_parts.ts";
+import { storeError } from "../../support/error_parts.ts";
 
-const CORRUPT = new CredentialsBackendError("backend_corrupt", errorParts("Cannot read it."));
-const LOCKED = new CredentialsBackendError("backend_locked", errorParts("Cannot lock it."));
+const CORRUPT = storeError("backend_corrupt", "Cannot read it.");
+const LOCKED = storeError("backend_locked", "Cannot lock it.");
 
 /** A store of rows that lists its keys. */
 class ListingBackend extends SpyBackend {
@@ -32,7 +31,7 @@ function row(clientId: string): OidcCredentials {
 }
 
 test("clear: an entry that cannot be read, whatever the error, is removed unread", async (world) => {
-  const denied = new CredentialsBackendError("backend_denied", errorParts("Cannot read it."));
+  const denied = storeError("backend_denied", "Cannot read it.");
   const backend = new ListingBackend();
   for (const problem of [CORRUPT, denied, new Error("a bug of the backend's")]) {
     for (const [all, revoke] of [[false, false], [false, true], [true, false], [true, true]]) {

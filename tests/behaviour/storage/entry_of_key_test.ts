@@ -67,12 +67,8 @@ for (const fields of [{ issuer: OTHER.issuer }, { client_id: OTHER.client_id }])
     world.amend({ ...fields, expires_at: "2020-01-01T00:00:00Z" });
     world.provider.reset();
     const start = () => world.signIn({ interactive: false });
-    await rejectsWith(
-      "backend_corrupt",
-      start,
-      "another issuer or client than its key names",
-      "Nothing was changed",
-    );
+    const words = "another issuer or client than its key names";
+    await rejectsWith("backend_corrupt", start, words, "Nothing was changed");
     assertEquals([world.provider.requests, world.api.requests], [[], []]);
     const { keys, revocation } = await session.clear({ revoke: true });
     assertEquals([keys, revocation], [[world.key], "failed"]);

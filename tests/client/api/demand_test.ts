@@ -59,6 +59,13 @@ function demandTest(
   });
 }
 
+const GOLD: Brings = { claims: { acr: "gold" } };
+const test = Object.assign(demandTest, {
+  /** The person is asked as soon as the API demands it. */
+  asked: (...[name, run]: Parameters<typeof demandTest>) =>
+    demandTest(name, run, [GOLD], { reauthenticate: "ask" }),
+});
+
 /** The error of a call that the API answers so. */
 async function demandOf({ session, api }: Context, ...answers: (() => Response)[]) {
   api.script.push(...answers);
@@ -80,7 +87,7 @@ const DEMANDS: [challenge: string, demand: Record<string, unknown>, parameters: 
 
 for (const [challenge, demand, parameters] of DEMANDS) {
   for (const status of [401, 403]) {
-    demandTest(
+    test(
       `${JSON.stringify(demand)} by ${status} is data, and no refresh is spent on it`,
       async (context) => {
         const { session, api, links } = context;
@@ -115,7 +122,7 @@ for (const [challenge, demand, parameters] of DEMANDS) {
   }
 }
 
-demandTest("Entra's claims get one refresh that carries them", async (context) => {
+test("Entra's claims get one refresh that carries them", async (context) => {
   const { session, api } = context;
   api.script.push(demanding(ENTRA));
   await session.get("thing");
@@ -124,17 +131,14 @@ demandTest("Entra's claims get one refresh that carries them", async (context) =
   assertEquals(api.requests.map(({ status }) => status), [401, 200]);
 });
 
-demandTest(
-  "Entra's claims that a refresh does not meet are an error, and no loop",
-  async (context) => {
-    for (const refreshed of [1, 1]) {
-      const error = await demandOf(context, demanding(ENTRA), demanding(ENTRA));
-      context.api.script.length = 0;
-      assertEquals(error.demand, { claims: CLAIMS });
-      assertEquals(refreshes(context), refreshed);
-    }
-  },
-);
+test("Entra's claims that a refresh does not meet are an error, and no loop", async (context) => {
+  for (const refreshed of [1, 1]) {
+    const error = await demandOf(context, demanding(ENTRA), demanding(ENTRA));
+    context.api.script.length = 0;
+    assertEquals(error.demand, { claims: CLAIMS });
+    assertEquals(refreshes(context), refreshed);
+  }
+});
 
 /** A demand that no refresh meets says nothing of a token that another call finds ended. */
 async function assertRefreshed({ session, api }: Context) {
@@ -144,12 +148,12 @@ async function assertRefreshed({ session, api }: Context) {
   assertEquals(api.requests.map(({ status }) => status), [401, 200]);
 }
 
-demandTest("a token that ends after a demand is refreshed", async (context) => {
+test("a token that ends after a demand is refreshed", async (context) => {
   await demandOf(context, demanding(WIDER, 403));
   await assertRefreshed(context);
 });
 
-demandTest("a refresh that the provider refuses leaves the demand", async (context) => {
+test("a refresh that the provider refuses leaves the demand", async (context) => {
   context.provider.script.token.push(() => oauthError("interaction_required"));
   const error = await demandOf(context, demanding(ENTRA));
   assertEquals(error.code, "reauthentication_required");
@@ -160,19 +164,14 @@ demandTest("a refresh that the provider refuses leaves the demand", async (conte
   assertEquals(context.links[0]!.searchParams.get("claims"), CLAIMS);
 });
 
-demandTest(
-  "a client that is refused at a refresh with claims is told",
-  async (context) => {
-    context.provider.script.token.push(() => oauthError("invalid_client", 401));
-    context.api.script.push(demanding(ENTRA));
-    await rejectsWith("provider_refused", () => context.session.get("thing"));
-    assertEquals(context.links.length, 0);
-  },
-  [],
-  { reauthenticate: "ask" },
-);
+test.asked("a client that is refused at a refresh with claims is told", async (context) => {
+  context.provider.script.token.push(() => oauthError("invalid_client", 401));
+  context.api.script.push(demanding(ENTRA));
+  await rejectsWith("provider_refused", () => context.session.get("thing"));
+  assertEquals(context.links.length, 0);
+});
 
-demandTest("a sign-in of another program is used before anybody is asked", async (context) => {
+test("a sign-in of another program is used before anybody is asked", async (context) => {
   const other = await context.signIn();
   await other.accessToken({ forceRefresh: true });
   context.provider.reset();
@@ -181,56 +180,34 @@ demandTest("a sign-in of another program is used before anybody is asked", async
   assertEquals([refreshes(context), context.links.length], [0, 0]);
 });
 
-const GOLD: Brings = { claims: { acr: "gold" } };
+test.asked("with reauthenticate the person is asked, and the call repeated once", async (context) => {
+  const { session, api, links } = context;
+  api.script.push(demanding(STEP_UP));
+  const answer = await session.post("thing", { json: { a: 1 } }) as { body: unknown };
+  assertEquals(answer.body, { a: 1 });
+  assertEquals([links.length, api.requests.length, refreshes(context)], [1, 2, 0]);
+});
 
-demandTest(
-  "with reauthenticate the person is asked, and the call repeated once",
-  async (context) => {
-    const { session, api, links } = context;
-    api.script.push(demanding(STEP_UP));
-    const answer = await session.post("thing", { json: { a: 1 } }) as { body: unknown };
-    assertEquals(answer.body, { a: 1 });
-    assertEquals([links.length, api.requests.length, refreshes(context)], [1, 2, 0]);
-  },
-  [GOLD],
-  { reauthenticate: "ask" },
-);
+test.asked("calls at once ask the person once", async (context) => {
+  const { session, api, links } = context;
+  api.script.push(demanding(STEP_UP), demanding(STEP_UP), demanding(STEP_UP));
+  await Promise.all(["a", "b", "c"].map((path) => session.get(path)));
+  assertEquals(links.length, 1);
+});
 
-demandTest(
-  "calls at once ask the person once",
-  async (context) => {
-    const { session, api, links } = context;
-    api.script.push(demanding(STEP_UP), demanding(STEP_UP), demanding(STEP_UP));
-    await Promise.all(["a", "b", "c"].map((path) => session.get(path)));
-    assertEquals(links.length, 1);
-  },
-  [GOLD],
-  { reauthenticate: "ask" },
-);
+test.asked("two demands in turn: the second is an error, and the person is asked once", async (context) => {
+  const error = await demandOf(context, demanding(STEP_UP), demanding(NEWER));
+  assertEquals(error.demand, { maxAge: 0 });
+  assertEquals([context.links.length, context.api.requests.length], [1, 2]);
+});
 
-demandTest(
-  "two demands in turn: the second is an error, and the person is asked once",
-  async (context) => {
-    const error = await demandOf(context, demanding(STEP_UP), demanding(NEWER));
-    assertEquals(error.demand, { maxAge: 0 });
-    assertEquals([context.links.length, context.api.requests.length], [1, 2]);
-  },
-  [GOLD],
-  { reauthenticate: "ask" },
-);
-
-demandTest(
-  "a stream is not sent twice: the person is not asked",
-  async ({ session, api, links }) => {
-    api.script.push(demanding(STEP_UP));
-    const body = ReadableStream.from([new TextEncoder().encode("hello")]);
-    const send = () => session.fetch("thing", { method: "POST", body });
-    await rejectsWith("reauthentication_required", send);
-    assertEquals([links.length, api.requests.length], [0, 1]);
-  },
-  [GOLD],
-  { reauthenticate: "ask" },
-);
+test.asked("a stream is not sent twice: the person is not asked", async ({ session, api, links }) => {
+  api.script.push(demanding(STEP_UP));
+  const body = ReadableStream.from([new TextEncoder().encode("hello")]);
+  const send = () => session.fetch("thing", { method: "POST", body });
+  await rejectsWith("reauthentication_required", send);
+  assertEquals([links.length, api.requests.length], [0, 1]);
+});
 
 Deno.test("demand: reauthenticate asks only where a person may be asked", async () => {
   await using world = await scriptedProviderWorld();
@@ -328,14 +305,11 @@ const UNMET: [name: string, challenge: string, brings: Brings, words: string][] 
 ];
 
 for (const [name, challenge, brings, words] of UNMET) {
-  demandTest(`a provider that ignores it is told as such: ${name}`, async (context) => {
+  test(`a provider that ignores it is told as such: ${name}`, async (context) => {
     const before = context.stored();
     const error = await demandOf(context, demanding(challenge));
-    const { remedy } = await rejectsWith(
-      "demand_unmet",
-      () => context.session.signIn({ for: error }),
-      words,
-    );
+    const run = () => context.session.signIn({ for: error });
+    const { remedy } = await rejectsWith("demand_unmet", run, words);
     assert(!remedy.includes("flow"), remedy); // it was the browser's
     assertEquals(context.stored(), before);
     assertEquals(await context.session.accessToken(), before.access_token);
@@ -344,7 +318,7 @@ for (const [name, challenge, brings, words] of UNMET) {
 
 const BEHIND = Math.floor(Date.now() / 1000) - 300;
 
-demandTest(
+test(
   "auth_time is by the provider's clock, which the ID token tells where no header does",
   async (context) => {
     const error = await demandOf(context, demanding(NEWER));
@@ -354,7 +328,7 @@ demandTest(
   { fetch: dateless },
 );
 
-demandTest("acr in the access token counts, where the ID token has none", async (context) => {
+test("acr in the access token counts, where the ID token has none", async (context) => {
   const access_token = await context.provider.idToken({ acr: "silver" });
   context.brings.push({ members: { access_token } });
   const error = await demandOf(context, demanding(STEP_UP));
@@ -362,33 +336,43 @@ demandTest("acr in the access token counts, where the ID token has none", async 
   assertEquals(context.stored().access_token, access_token);
 });
 
-demandTest("another person replaces nothing", async (context) => {
-  const before = context.stored();
-  const error = await demandOf(context, demanding(STEP_UP));
-  const sign = () => context.session.signIn({ for: error });
-  await rejectsWith("id_token_invalid", sign, "another person");
-  assertEquals(context.stored(), before);
-  assert(context.provider.isActive(before.access_token));
-}, [{ claims: { acr: "gold", sub: "somebody@example.com" } }]);
+const BOB = { acr: "gold", sub: "bob@example.com" };
 
-demandTest("nor after a sign-out: the session stays its own person's", async (context) => {
-  const error = await demandOf(context, demanding(STEP_UP));
-  await context.session.clear();
-  const sign = () => context.session.signIn({ for: error });
-  await rejectsWith("id_token_invalid", sign, "another person");
-  assertEquals(context.backend.get(context.key), undefined);
-}, [{ claims: { acr: "gold", sub: "somebody@example.com" } }]);
+/** What is known of the session's person, where another one signs in; and the claims of that one. */
+const PEOPLE: [name: string, prepare: (context: Context) => unknown, claims?: typeof BOB][] = [
+  ["another person replaces nothing", () => {}],
+  ["nor after a sign-out: the session stays its own person's", ({ session }) => session.clear()],
+  ["nor after a sign-out elsewhere", ({ backend, key }) => backend.delete(key)],
+  [
+    "nobody is the person of a stored ID token that names none",
+    ({ amend }) => amend({ id_token: `e30.${btoa("{}")}.` }),
+    { acr: "gold" } as typeof BOB,
+  ],
+  ["the person of tokens that could not be stored counts", async ({ backend, key, session }) => {
+    const { put } = backend;
+    backend.put = () => {
+      throw new Error("full");
+    };
+    await rejectsWith("credentials_not_stored", () => session.accessToken({ forceRefresh: true }));
+    backend.delete(key);
+    backend.put = put;
+  }],
+];
 
-demandTest("nobody is the person of a stored ID token that names none", async (context) => {
-  context.amend({ id_token: `e30.${btoa("{}")}.` });
-  const before = context.stored();
-  const error = await demandOf(context, demanding(STEP_UP));
-  const sign = () => context.session.signIn({ for: error });
-  await rejectsWith("id_token_invalid", sign, "another person");
-  assertEquals(context.stored(), before);
-}, [{ claims: { acr: "gold" } }]);
+for (const [name, prepare, claims = BOB] of PEOPLE) {
+  test(name, async (context) => {
+    const { backend, key, provider, session } = context;
+    const { access_token } = context.stored();
+    await prepare(context);
+    const before = backend.get(key);
+    const sign = () => session.signIn({ for: { demand: { acrValues: "gold" } } });
+    await rejectsWith("id_token_invalid", sign, "another person");
+    assertEquals(backend.get(key), before);
+    if (before !== undefined) assert(provider.isActive(access_token));
+  }, [{ claims }]);
+}
 
-demandTest(
+test(
   "a wider scope stays, and no old refresh token after a sign-in without one",
   async (context) => {
     context.amend({ scope: "openid profile email offline_access extra" });
@@ -403,9 +387,7 @@ demandTest(
 );
 
 const WITHOUT_REFRESH = { refresh_token: undefined };
-const BOB = { acr: "gold", sub: "bob@example.com" };
-
-demandTest("no token of a person who is not known goes over to another", async (context) => {
+test("no token of a person who is not known goes over to another", async (context) => {
   context.amend({ id_token: null });
   const { links: _, ...person } = personAtBrowser(context, context.brings);
   const session = await context.signIn(person);
@@ -433,28 +415,7 @@ Deno.test("demand: no refresh token stays that is bound to a former key", async 
   assertNotEquals(dpop_key, before.dpop_key);
 });
 
-demandTest("the person of tokens that could not be stored counts", async (context) => {
-  const { backend, key, session } = context;
-  const { put } = backend;
-  backend.put = () => {
-    throw new Error("full");
-  };
-  await rejectsWith("credentials_not_stored", () => session.accessToken({ forceRefresh: true }));
-  backend.delete(key);
-  backend.put = put;
-  const sign = () => session.signIn({ for: { demand: { acrValues: "gold" } } });
-  await rejectsWith("id_token_invalid", sign, "another person");
-}, [{ claims: BOB }]);
-
-demandTest("the session's person counts after a sign-out elsewhere", async (context) => {
-  const { backend, key, session } = context;
-  backend.delete(key);
-  const sign = () => session.signIn({ for: { demand: { acrValues: "gold" } } });
-  await rejectsWith("id_token_invalid", sign, "another person");
-  assertEquals(backend.get(key), undefined);
-}, [{ claims: BOB }]);
-
-demandTest("a session takes no other person's sign-in that it has joined", async (context) => {
+test("a session takes no other person's sign-in that it has joined", async (context) => {
   const { provider, session, amend, brings } = context;
   const { access_token } = context.stored();
   amend({ access_token: "of-bob", id_token: await provider.idToken(BOB) });
@@ -567,7 +528,7 @@ demandTest(
 );
 
 for (const refusal of ["interaction_required", "invalid_grant"]) {
-  demandTest(`${refusal} to claims does not end other refreshes`, async (context) => {
+  test(`${refusal} to claims does not end other refreshes`, async (context) => {
     const { session, provider } = context;
     provider.script.token.push(() => oauthError(refusal));
     await demandOf(context, demanding(ENTRA));
@@ -603,61 +564,38 @@ for (
 }
 
 const LONG = "x".repeat(10_000);
-const UNUSABLE: [name: string, challenge: string, code: string][] = [
-  ["a scope of 10 KB", `Bearer error="insufficient_scope", scope="${LONG}"`, "unauthorized"],
-  [
-    "a scope of 3 KB",
-    `Bearer error="insufficient_scope", scope="${LONG.slice(7000)}"`,
-    "unauthorized",
-  ],
-  ["base64 that is none", 'Bearer error="insufficient_claims", claims="&&&"', "unauthorized"],
-  [
-    "base64 of no object",
-    `Bearer error="insufficient_claims", claims="${btoa("[1]")}"`,
-    "unauthorized",
-  ],
-  [
-    "a max_age of words",
-    'Bearer error="insufficient_user_authentication", max_age="soon"',
-    "unauthorized",
-  ],
-  [
-    "an acr of another script",
-    'Bearer error="insufficient_user_authentication", acr_values="g\u00e4"',
-    "unauthorized",
-  ],
-  [
-    "words that PowerShell runs",
-    'Bearer error="insufficient_scope", scope="a $(b)"',
-    "unauthorized",
-  ],
+const UNUSABLE: [name: string, error: string, parameter: string][] = [
+  ["a scope of 10 KB", "insufficient_scope", `scope="${LONG}"`],
+  ["a scope of 3 KB", "insufficient_scope", `scope="${LONG.slice(7000)}"`],
+  ["base64 that is none", "insufficient_claims", 'claims="&&&"'],
+  ["base64 of no object", "insufficient_claims", `claims="${btoa("[1]")}"`],
+  ["a max_age of words", "insufficient_user_authentication", 'max_age="soon"'],
+  ["an acr of another script", "insufficient_user_authentication", 'acr_values="g\u00e4"'],
+  ["words that PowerShell runs", "insufficient_scope", 'scope="a $(b)"'],
   [
     "claims that a terminal acts on",
-    `Bearer error="insufficient_claims", claims="${btoa('{"a":"\\u202e\\u009b2J"}')}"`,
-    "unauthorized",
+    "insufficient_claims",
+    `claims="${btoa('{"a":"\\u202e\\u009b2J"}')}"`,
   ],
-  ["no part at all", 'Bearer error="insufficient_user_authentication"', "unauthorized"],
-  ["no challenge at all", "insufficient_scope, ,,=", "unauthorized"],
+  ["no part at all", "insufficient_user_authentication", ""],
+  ["no challenge at all", "", "insufficient_scope, ,,="],
 ];
 
-for (const [name, challenge, code] of UNUSABLE) {
-  demandTest(
-    `unusable: ${name} is an error, and asks nobody`,
-    async (context) => {
-      context.api.script.push(demanding(challenge), demanding(challenge));
-      await rejectsWith(code as "unauthorized", () => context.session.get("thing"));
-      context.api.script.length = 0;
-      const before = context.stored();
-      context.api.script.push(demanding(challenge, 403));
-      await rejectsWith("api_error", () => context.session.get("thing"));
-      assertEquals([context.links.length, context.stored()], [0, before]);
-    },
-    [GOLD],
-    { reauthenticate: "ask" },
-  );
+for (const [name, error, parameter] of UNUSABLE) {
+  test.asked(`unusable: ${name} is an error, and asks nobody`, async (context) => {
+    const parts = [error && `error="${error}"`, parameter].filter(Boolean).join(", ");
+    const challenge = error === "" ? parts : `Bearer ${parts}`;
+    context.api.script.push(demanding(challenge), demanding(challenge));
+    await rejectsWith("unauthorized", () => context.session.get("thing"));
+    context.api.script.length = 0;
+    const before = context.stored();
+    context.api.script.push(demanding(challenge, 403));
+    await rejectsWith("api_error", () => context.session.get("thing"));
+    assertEquals([context.links.length, context.stored()], [0, before]);
+  });
 }
 
-demandTest("a token that the API echoes is not in it", async (context) => {
+test("a token that the API echoes is not in it", async (context) => {
   const token = await context.session.accessToken();
   const echo = `Bearer error="insufficient_scope", scope="${token}"`;
   const error = await demandOf(context, demanding(echo, 403));
@@ -665,7 +603,7 @@ demandTest("a token that the API echoes is not in it", async (context) => {
   assertNoSecret(error, [token]);
 });
 
-demandTest("signIn() wants a demand, and a sign-in", async (world) => {
+test("signIn() wants a demand, and a sign-in", async (world) => {
   const { session } = world;
   await rejectsWith("invalid_options", () => session.signIn({ for: new Error("other") as never }));
   await rejectsWith("invalid_options", () => session.signIn({} as never));
@@ -676,7 +614,7 @@ demandTest("signIn() wants a demand, and a sign-in", async (world) => {
   await rejectsWith("api_error", () => byKey.get("thing"));
 });
 
-demandTest(
+test(
   "where the flow is not chosen, a demand goes to the browser, and a scope to a device",
   async (context) => {
     const { links, session } = context;

@@ -36,10 +36,7 @@ function dpopTest(
 }
 
 const challenge = () =>
-  json({}, 401, {
-    "www-authenticate": 'DPoP error="use_dpop_nonce"',
-    "dpop-nonce": "nonce-1",
-  });
+  json({}, 401, { "www-authenticate": 'DPoP error="use_dpop_nonce"', "dpop-nonce": "nonce-1" });
 
 const proofOf = (request: Request) => readProof(request.headers.get("dpop")!);
 const nonces = (requests: Request[]) => requests.map((request) => proofOf(request).claims.nonce);

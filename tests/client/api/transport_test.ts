@@ -203,9 +203,7 @@ repeatTest("a redirect takes the headers along on the same origin alone", async 
 
 apiTest("repeated: paths and URL objects are each their own", async (context) => {
   const { session, api } = context;
-  for (let i = 0; i < 80; i++) {
-    assertEquals(await path(session.get(`a/${i % 35}`)), `a/${i % 35}`);
-  }
+  for (let i = 0; i < 80; i++) assertEquals(await path(session.get(`a/${i % 35}`)), `a/${i % 35}`);
   assertEquals(api.requests.length, 80);
   const url = new URL("one", api.apiHost);
   const target = url as unknown as string; // as JavaScript may pass it
@@ -226,11 +224,7 @@ test("api: a fetch of the caller's follows nothing, and changes no other request
   const seen: [string, HeadersInit, string | undefined][] = [];
   const fetch = ((input: string | URL | Request, options?: RequestInit) => {
     if (!String(input).endsWith("/thing")) return globalThis.fetch(input, options);
-    seen.push([
-      String(input),
-      Object.fromEntries(options!.headers as Headers),
-      options!.redirect,
-    ]);
+    seen.push([String(input), Object.fromEntries(options!.headers as Headers), options!.redirect]);
     (options!.headers as Headers).set("authorization", "Bearer other");
     (input as URL).host = "other.example.com";
     return Promise.resolve(json({}));

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { CredentialsBackendError, ValidMindAuthError } from "@validmind/auth";
+import { ValidMindAuthError } from "@validmind/auth";
 import { quotePosix, VERSION } from "../../../backends/common/runtime.ts";
 import { CliError, usageError } from "../../../client/cli/command.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
@@ -9,7 +9,7 @@ import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
 import { OPTION_NAMES, optionRow, SETTINGS } from "../../../client/options/declaration.ts";
 import { denoCommand, runDeno, runProcess, spawnDeno } from "../../support/deno_process.ts";
-import { errorParts } from "../../support/error_parts.ts";
+import { errorParts, storeError } from "../../support/error_parts.ts";
 import { runCli } from "../../../client/cli.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { isPosix } from "../../support/sandbox.ts";
@@ -187,8 +187,8 @@ const WORDS = "Cannot a: b. Do c.";
 const REPORTED: [error: unknown, code: number, text: string][] = [
   [usageError(WORDS), 2, `error (usage): ${WORDS}\n`],
   [new ValidMindAuthError("missing_api_credentials", errorParts(WORDS)), 2, WORDS],
-  [new CredentialsBackendError("backend_spec_invalid", errorParts(WORDS)), 2, WORDS],
-  [new CredentialsBackendError("home_unset", errorParts(WORDS)), 2, WORDS],
+  [storeError("backend_spec_invalid", WORDS), 2, WORDS],
+  [storeError("home_unset", WORDS), 2, WORDS],
   [
     new ValidMindAuthError("login_required", errorParts(WORDS)),
     4,
@@ -196,7 +196,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
   ],
   [new ValidMindAuthError("provider_unavailable", errorParts(WORDS)), 1, WORDS],
   [
-    new CredentialsBackendError("backend_locked", errorParts(WORDS)),
+    storeError("backend_locked", WORDS),
     1,
     `error (backend_locked): ${WORDS}\n`,
   ],
@@ -206,7 +206,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
       "credentials_not_stored",
       errorParts(
         "Cannot store: full.",
-        new CredentialsBackendError("backend_full", errorParts("Cannot write: no\x1b[31m space.")),
+        storeError("backend_full", "Cannot write: no\x1b[31m space."),
       ),
     ),
     1,
@@ -231,7 +231,7 @@ const REPORTED: [error: unknown, code: number, text: string][] = [
     "a registry did not give a module of it. Check the network",
   ],
   [
-    new CredentialsBackendError("unstable_kv_required", errorParts(WORDS)),
+    storeError("unstable_kv_required", WORDS),
     1,
     "validmind-auth --unstable-kv -A jsr:@validmind/auth/cli\n",
   ],

@@ -23,10 +23,7 @@ const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
 const OTHER = { issuer: "https://other.example.com", clientId: "two" };
 
 /** Runs a test in a home folder with this settings file, and with a sign-in of each client. */
-async function withSettings(
-  document: unknown,
-  run: (home: string) => Promise<void>,
-): Promise<void> {
+async function withSettings(document: unknown, run: (home: string) => Promise<void>) {
   await withTempHome(async (home) => {
     for (const { issuer, clientId } of [OIDC, OTHER]) {
       const key = credentialKey(issuer, clientId);

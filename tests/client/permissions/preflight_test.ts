@@ -14,6 +14,7 @@ import type { SessionOptions } from "../../../client/session_options.ts";
 import { FakeKernel } from "../../support/fake_kernel.ts";
 import { OwnEnv } from "../../support/own_env.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { replace } from "../../support/replace.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { hasTerminal, runInTerminal } from "../../support/terminal.ts";
@@ -55,6 +56,16 @@ withPermissions("what is missing is told with reasons and flags", "none", async 
     "with your script's own flags and arguments.",
   ]);
 });
+
+withPermissions(
+  "a worker, which has no main module, is told of its own permissions",
+  "none",
+  async () => {
+    using _ = replace(Deno, "mainModule", undefined!);
+    const run = start({ credentialsBackend: memory() });
+    await rejectsWith("permission_required", run, `${PERSON} script.ts\n`, "A worker also needs");
+  },
+);
 
 withPermissions("the command keeps the kinds that are granted as a whole", {
   env: true,

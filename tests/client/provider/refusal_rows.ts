@@ -15,743 +15,299 @@ export type RefusalRow = [
   hasProof?: boolean,
 ];
 
-/** An error of OAuth. */
-const e = (error: string, error_description?: string, more: object = {}) => ({
-  error,
-  ...(error_description ? { error_description } : {}),
-  ...more,
-});
-/** An error of Microsoft Entra. */
-const ms = (code: number, error: string, said: string, suberror?: string, more: object = {}) =>
-  e(error, `AADSTS${code}: ${said}`, {
-    error_codes: [code],
-    ...(suberror ? { suberror } : {}),
-    ...more,
+type Value = string | Record<string, unknown>;
+
+/**
+ * Rows by question, status, kind, error and source, and a mark for those with a proof of the client. The
+ * values are the descriptions of the error; or the body, where the error is "-". Entra's errors have their
+ * number before them, and may have a sub-error behind.
+ */
+function rows(table: Record<string, Value | Value[]>): RefusalRow[] {
+  return Object.entries(table).flatMap(([key, values]) => {
+    const [at, status, kind, error = "", source = "", proof] = key.split(" ");
+    return [values].flat().map((value): RefusalRow => [
+      at as AskedFor,
+      Number(status),
+      error === "-" || typeof value !== "string" ? value : bodyOf(error, value),
+      kind as RefusalKind,
+      source,
+      proof !== undefined,
+    ]);
   });
+}
+
+function bodyOf(parts: string, said: string): Record<string, unknown> {
+  const [, code, error, suberror] = /^(?:(\d+):)?([^:]+)(?::(.+))?$/.exec(parts)!;
+  const number = code && { error_codes: [Number(code)], ...(suberror && { suberror }) };
+  const error_description = code ? `AADSTS${code}: ${said}` : said;
+  return { error, ...(error_description && { error_description }), ...number };
+}
+
 /** The rows of the table of refusals, by provider. */
 export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
-  "RFC 6749, 8628, 8693, 9126, 9449": [
-    ["poll", 400, e("authorization_pending"), "wait", "R"],
-    ["poll", 400, e("slow_down"), "wait", "R"],
-    ["poll", 400, e("access_denied"), "denied", "R"],
-    ["poll", 400, e("expired_token"), "over", "R"],
-    ["refresh", 400, e("invalid_grant"), "over", "R"],
-    ["refresh", 401, e("invalid_client"), "client", "R"],
-    ["device", 400, e("unauthorized_client"), "flow", "R"],
-    ["device", 400, e("unsupported_grant_type"), "flow", "R"],
-    ["refresh", 400, e("unauthorized_client"), "flow", "R"],
-    ["device", 400, e("invalid_scope"), "scope", "R"],
-    ["refresh", 400, e("invalid_request"), "refused", "R"],
-    ["page", 400, e("server_error"), "fault", "R"],
-    ["page", 400, e("temporarily_unavailable"), "fault", "R"],
-    ["exchange", 400, e("invalid_target"), "refused", "R"],
-    ["exchange", 400, e("invalid_request", "subject_token is invalid"), "refused", "R"],
-    ["refresh", 400, e("invalid_dpop_proof"), "client", "R"],
-    ["refresh", 400, e("use_dpop_nonce"), "client", "R"],
-    ["par", 400, e("invalid_request", "redirect_uri is not registered"), "refused", "R"],
-    ["refresh", 400, e("interaction_required"), "refused", "O"],
-    ["refresh", 400, e("login_required"), "refused", "O"],
-  ],
-  "Entra ID": [
-    [
-      "refresh",
-      400,
-      ms(
-        50173,
-        "invalid_grant",
-        "The provided grant has expired due to it being revoked",
-        "bad_token",
-      ),
-      "over",
-      "m1",
-    ],
-    [
-      "refresh",
-      400,
-      ms(50034, "invalid_grant", "The user account does not exist in the directory", "bad_token"),
-      "over",
-      "m1",
-    ],
-    [
-      "refresh",
-      400,
-      ms(700082, "invalid_grant", "The refresh token has expired due to inactivity", "bad_token"),
-      "over",
-      "mem",
-    ],
-    [
-      "refresh",
-      400,
-      ms(700082, "invalid_grant", "The refresh token has expired due to inactivity"),
-      "refused",
-      "m5",
-    ],
-    [
-      "refresh",
-      400,
-      ms(
-        700084,
-        "invalid_grant",
-        "The refresh token was issued to a single page app",
-        "token_expired",
-      ),
-      "over",
-      "mem",
-    ],
-    [
-      "refresh",
-      400,
-      ms(
-        70043,
-        "invalid_grant",
-        "The refresh token has expired or is invalid due to sign-in frequency checks",
-        "token_expired",
-      ),
-      "over",
-      "m1",
-    ],
-    [
-      "refresh",
-      400,
-      ms(50076, "invalid_grant", "you must use multi-factor authentication", "basic_action"),
-      "refused",
-      "m1",
-    ],
-    [
-      "refresh",
-      400,
-      ms(
-        50076,
-        "interaction_required",
-        "you must use multi-factor authentication",
-        "basic_action",
-        { claims: "{}" },
-      ),
-      "refused",
-      "m1",
-    ],
-    [
-      "refresh",
-      400,
-      ms(50079, "invalid_grant", "you must enroll in multi-factor authentication", "basic_action"),
-      "refused",
-      "mem",
-    ],
-    [
-      "refresh",
-      400,
-      ms(50158, "invalid_grant", "External security challenge not satisfied", "basic_action"),
-      "refused",
-      "mem",
-    ],
-    [
-      "refresh",
-      400,
-      ms(
-        53003,
-        "invalid_grant",
-        "Access has been blocked by Conditional Access policies",
-        "message_only",
-      ),
-      "refused",
-      "m1",
-    ],
-    [
-      "refresh",
-      400,
-      ms(53000, "invalid_grant", "Device is not in required device state", "message_only"),
-      "refused",
-      "seen",
-    ],
-    [
-      "refresh",
-      400,
-      ms(530032, "invalid_grant", "Blocked by security policy", "message_only"),
-      "refused",
-      "m3",
-    ],
-    [
-      "refresh",
-      400,
-      ms(53001, "interaction_required", "Device is not domain joined", undefined, { claims: "{}" }),
-      "refused",
-      "m1",
-    ],
-    [
-      "refresh",
-      400,
-      ms(
-        53005,
-        "unauthorized_client",
-        "Application needs to enforce Intune protection policies",
-        "protection_policy_required",
-      ),
-      "refused",
-      "m2",
-    ],
-    [
-      "refresh",
-      400,
-      ms(70000, "invalid_grant", "Provided grant is invalid or malformed", "client_mismatch"),
-      "refused",
-      "m2",
-    ],
-    [
-      "refresh",
-      400,
-      ms(
-        65001,
-        "invalid_grant",
-        "The user or administrator has not consented to use the application",
-        "consent_required",
-      ),
-      "refused",
-      "m1",
-    ],
-    [
-      "refresh",
-      400,
-      ms(53002, "invalid_grant", "The device is required to be enrolled", "additional_action"),
-      "refused",
-      "m4",
-    ],
-    [
-      "refresh",
-      400,
-      ms(
-        50196,
-        "invalid_grant",
-        "The server terminated an operation because it encountered a client request loop",
-      ),
-      "fault",
-      "m6",
-    ],
-    [
-      "device",
-      400,
-      ms(
-        700016,
-        "unauthorized_client",
-        "Application with identifier 'x' was not found in the directory 'y'",
-      ),
-      "client",
-      "seen",
-    ],
-    [
-      "refresh",
-      401,
-      ms(7000215, "invalid_client", "Invalid client secret provided"),
-      "client",
-      "m1",
-      true,
-    ],
-    [
-      "client",
-      401,
-      ms(
-        700027,
-        "invalid_client",
-        "The certificate with identifier used to sign the client assertion is not registered",
-      ),
-      "client",
-      "mem",
-      true,
-    ],
-    [
-      "poll",
-      401,
-      ms(
-        7000218,
-        "invalid_client",
-        "The request body must contain: 'client_assertion' or 'client_secret'",
-      ),
-      "client",
-      "seen",
-    ],
-    ["find", 400, ms(90002, "invalid_tenant", "Tenant 'x' not found"), "fault", "seen"],
-    [
-      "device",
-      400,
-      ms(70011, "invalid_scope", "The provided value for the input parameter 'scope' is not valid"),
-      "scope",
-      "m3",
-    ],
-    [
-      "client",
-      400,
-      ms(70011, "invalid_scope", "The scope api://x is not valid"),
-      "scope",
-      "m3",
-      true,
-    ],
-    ["poll", 400, ms(70019, "expired_token", "Verification code expired"), "over", "m3"],
-    [
-      "poll",
-      400,
-      ms(70020, "expired_token", "The provided value for 'device_code' has expired"),
-      "over",
-      "mem",
-    ],
-    ["poll", 400, e("authorization_declined"), "denied", "seen"],
-    [
-      "poll",
-      400,
-      ms(
-        530033,
-        "access_denied",
-        "Remote device flow blocked due to device-based conditional access",
-      ),
-      "denied",
-      "mem",
-    ],
-    [
-      "page",
-      400,
-      ms(
-        50105,
-        "access_denied",
-        "Your administrator has configured the application to block users unless they are granted access",
-      ),
-      "denied",
-      "seen",
-    ],
-    [
-      "page",
-      400,
-      e("access_denied", "the user canceled the authentication", { error_subcode: "cancel" }),
-      "denied",
-      "seen",
-    ],
-  ],
-  "Okta": [
-    ["refresh", 400, e("invalid_grant", "The refresh token is invalid or expired."), "over", "mem"],
-    [
-      "page",
-      400,
-      e(
-        "access_denied",
-        "Policy evaluation failed for this request, please check the policy configurations.",
-      ),
-      "denied",
-      "o1",
-    ],
-    [
-      "page",
-      400,
-      e("access_denied", "User is not assigned to the client application."),
-      "denied",
-      "seen",
-    ],
-    [
-      "client",
-      400,
-      e("access_denied", "Policy evaluation failed for this request"),
-      "denied",
-      "mem",
-      true,
-    ],
-    [
-      "device",
-      400,
-      e("unauthorized_client", "The client is not authorized to use the provided grant type."),
-      "flow",
-      "seen",
-    ],
-    [
-      "device",
-      401,
-      { errorCode: "invalid_client", errorSummary: "Invalid value for 'client_id' parameter." },
-      "client",
-      "o3",
-    ],
-    [
-      "device",
-      400,
-      { errorCode: "E0000003", errorSummary: "The request body was not well-formed." },
-      "refused",
-      "seen",
-    ],
-    [
-      "refresh",
-      401,
-      { errorCode: "E0000011", errorSummary: "Invalid token provided" },
-      "refused",
-      "mem",
-    ],
-    [
-      "device",
-      405,
-      {
-        errorCode: "E0000022",
-        errorSummary: "The endpoint does not support the provided HTTP method",
-      },
-      "fault",
-      "seen",
-    ],
-    [
-      "refresh",
-      429,
-      {
-        errorCode: "E0000047",
-        errorSummary: "API call exceeded rate limit due to too many requests.",
-      },
-      "fault",
-      "o2",
-    ],
-  ],
-  "Auth0": [
-    ["refresh", 403, e("invalid_grant", "Unknown or invalid refresh token."), "over", "a1"],
-    [
-      "device",
-      403,
-      e(
-        "unauthorized_client",
-        "Grant type 'urn:ietf:params:oauth:grant-type:device_code' not allowed for the client.",
-      ),
-      "flow",
-      "a2",
-    ],
-    [
-      "client",
-      403,
-      e("unauthorized_client", "Grant type 'client_credentials' not allowed for the client."),
-      "flow",
-      "mem",
-      true,
-    ],
-    ["device", 403, e("unauthorized_client", "Unknown client: x"), "client", "mem"],
-    [
-      "page",
-      400,
-      e("access_denied", "Service not found: https://api.example.com"),
-      "refused",
-      "a3",
-    ],
-    [
-      "client",
-      403,
-      e("access_denied", "Service not enabled within domain: https://sample.api.com"),
-      "refused",
-      "a4",
-      true,
-    ],
-    ["refresh", 403, e("mfa_required", "Multifactor authentication required"), "refused", "a5"],
-    [
-      "refresh",
-      403,
-      e(
-        "too_many_attempts",
-        "Your account has been blocked after multiple consecutive login attempts.",
-      ),
-      "fault",
-      "a6",
-    ],
-    ["page", 400, e("unauthorized", "user is blocked"), "denied", "seen"],
-  ],
-  "Google": [
-    ["refresh", 400, e("invalid_grant", "Token has been expired or revoked."), "over", "g1"],
-    [
-      "refresh",
-      400,
-      e("invalid_grant", "reauth related error (invalid_rapt)", { error_subtype: "invalid_rapt" }),
-      "refused",
-      "g2",
-    ],
-    ["refresh", 400, e("invalid_grant", "Account disabled"), "refused", "mem"],
-    ["poll", 403, e("admin_policy_enforced"), "denied", "g3"],
-    ["poll", 403, e("org_internal"), "denied", "g3"],
-    ["page", 400, e("disallowed_useragent"), "refused", "g3"],
-    ["refresh", 401, e("deleted_client", "The OAuth client was deleted."), "client", "g4"],
-    ["device", 401, e("invalid_client", "The OAuth client was not found."), "client", "mem"],
-    [
-      "device",
-      400,
-      e("invalid_scope", "Some requested scopes were invalid: [offline_access]"),
-      "scope",
-      "seen",
-    ],
-    ["device", 403, { error_code: "rate_limit_exceeded" }, "fault", "seen"],
-    [
-      "device",
-      400,
-      { error: { code: 400, message: "Invalid client", status: "INVALID_ARGUMENT" } },
-      "client",
-      "seen",
-    ],
-    ["poll", 428, e("authorization_pending", "Precondition Required"), "wait", "seen"],
-  ],
-  "Keycloak": [
-    ["refresh", 400, e("invalid_grant", "Session not active"), "over", "k1"],
-    ["refresh", 400, e("invalid_grant", "Token is not active"), "over", "k1"],
-    ["refresh", 400, e("invalid_grant", "Stale token"), "over", "k1"],
-    ["refresh", 400, e("invalid_grant", "Offline session not active"), "over", "k1"],
-    ["refresh", 400, e("invalid_grant", "Offline user session not found"), "over", "k1"],
-    ["refresh", 400, e("invalid_grant", "Session doesn't have required client"), "over", "k1"],
-    [
-      "refresh",
-      400,
-      e("invalid_grant", "Invalid refresh token. Token client and authorized client don't match"),
-      "over",
-      "k1",
-    ],
-    [
-      "refresh",
-      400,
-      e("invalid_grant", "Maximum allowed refresh token reuse exceeded"),
-      "over",
-      "k1",
-    ],
-    ["refresh", 400, e("invalid_grant", "User disabled"), "refused", "k1"],
-    ["refresh", 400, e("invalid_grant", "Account is not fully set up"), "refused", "k6"],
-    [
-      "refresh",
-      400,
-      e("invalid_scope", "Client no longer has requested consent from user"),
-      "scope",
-      "k1",
-    ],
-    [
-      "client",
-      401,
-      e("unauthorized_client", "Client not enabled to retrieve service account"),
-      "flow",
-      "k2",
-      true,
-    ],
-    [
-      "device",
-      400,
-      e(
-        "unauthorized_client",
-        "Client is not allowed to initiate OAuth 2.0 Device Authorization Grant. The flow is disabled for the client.",
-      ),
-      "flow",
-      "k3",
-    ],
-    [
-      "refresh",
-      401,
-      e("unauthorized_client", "Invalid client or Invalid client credentials"),
-      "client",
-      "seen",
-      true,
-    ],
-    ["device", 400, e("invalid_client", "Client disabled."), "client", "k3"],
-    [
-      "device",
-      400,
-      e("not_allowed", "Offline tokens not allowed for the user or client"),
-      "refused",
-      "seen",
-    ],
-    ["poll", 400, e("invalid_grant", "Device code not valid"), "over", "k5"],
-    ["exchange", 400, e("invalid_client", "Audience not found"), "refused", "k7", true],
-    ["client", 401, e("invalid_client", "Audience of the JWT not found"), "client", "mem", true],
-    [
-      "exchange",
-      403,
-      e("access_denied", "Client is not the holder of the token"),
-      "denied",
-      "k4",
-      true,
-    ],
-    ["device", 400, e("invalid_request", "DPoP proof is missing"), "client", "seen"],
-    ["page", 400, e("temporarily_unavailable", "authentication_expired"), "fault", "seen"],
-    ["refresh", 404, e("Realm does not exist"), "fault", "k8"],
-  ],
-  "Cognito, Ping, ADFS": [
-    ["refresh", 400, e("invalid_grant"), "over", "c1"],
-    ["refresh", 400, e("invalid_client"), "client", "c2"],
-    ["client", 400, e("unauthorized_client"), "client", "mem", true],
-    ["page", 400, e("invalid_request", "invalid_scope"), "scope", "seen"],
-    [
-      "device",
-      400,
-      { __type: "ResourceNotFoundException", message: "User pool client does not exist" },
-      "client",
-      "seen",
-    ],
-    [
-      "refresh",
-      400,
-      { __type: "NotAuthorizedException", message: "Invalid Refresh Token." },
-      "refused",
-      "c3",
-    ],
-    [
-      "refresh",
-      400,
-      e("invalid_grant", "unknown, invalid, or expired refresh token"),
-      "over",
-      "p1",
-    ],
-    [
-      "device",
-      400,
-      {
-        id: "x",
-        code: "INVALID_REQUEST",
-        message: "The request could not be completed.",
-        details: [],
-      },
-      "refused",
-      "seen",
-    ],
-    [
-      "refresh",
-      401,
-      e(
-        "invalid_grant",
-        "MSIS9615: The refresh token received in refresh_token parameter has expired.",
-      ),
-      "over",
-      "d1",
-    ],
-    [
-      "refresh",
-      401,
-      e("invalid_client", "MSIS9622: Client authentication failed."),
-      "client",
-      "d2",
-    ],
-    [
-      "refresh",
-      400,
-      e("invalid_grant", "MSIS9622: Client authentication failed. Please verify the credential."),
-      "client",
-      "d3",
-      true,
-    ],
-    [
-      "page",
-      400,
-      e(
-        "invalid_resource",
-        "MSIS9611: The client is not allowed to access the requested resource.",
-      ),
-      "refused",
-      "mem",
-    ],
-  ],
-  "Spring, Dex, Hydra, zitadel, django-oauth-toolkit, GitLab": [
-    ["refresh", 400, e("access_denied"), "denied", "s1"],
-    ["device", 400, e("invalid_scope", "OAuth 2.0 Parameter: scope"), "scope", "seen"],
-    [
-      "refresh",
-      400,
-      e(
-        "invalid_request",
-        "Refresh token is invalid or has already been claimed by another client.",
-      ),
-      "refused",
-      "x1",
-    ],
-    ["refresh", 400, e("invalid_request", "Refresh token expired."), "refused", "x1"],
-    [
-      "refresh",
-      400,
-      e("invalid_grant", "Refresh token is invalid or has already been claimed by another client."),
-      "over",
-      "x1",
-    ],
-    [
-      "refresh",
-      401,
-      e(
-        "token_inactive",
-        "Token is inactive because it is malformed, expired or otherwise invalid.",
-      ),
-      "refused",
-      "h1",
-    ],
-    [
-      "client",
-      400,
-      e(
-        "unauthorized_client",
-        "The OAuth 2.0 Client is not allowed to use authorization grant 'client_credentials'.",
-      ),
-      "flow",
-      "h2",
-      true,
-    ],
-    [
-      "page",
-      400,
-      e("invalid_scope", "The OAuth 2.0 Client is not allowed to request scope 'offline_access'."),
-      "scope",
-      "h2",
-    ],
-    ["device", 400, e("unauthorized_client"), "client", "seen", true],
-    ["device", 400, e("unauthorized_client", "JWT assertion failed"), "client", "seen", true],
-    [
-      "device",
-      400,
-      e(
-        "unauthorized_client",
-        "client missing grant type urn:ietf:params:oauth:grant-type:device_code",
-      ),
-      "flow",
-      "seen",
-      true,
-    ],
-    ["refresh", 401, e("invalid_client"), "client", "seen", true],
-    [
-      "device",
-      400,
-      e(
-        "invalid_request",
-        "urn:ietf:params:oauth:grant-type:device_code is not allowed for this client",
-      ),
-      "flow",
-      "seen",
-    ],
-    [
-      "refresh",
-      401,
-      e(
-        "invalid_grant",
-        "The provided authorization grant is invalid, expired, revoked, or was issued to another client.",
-      ),
-      "over",
-      "l1",
-    ],
-    ["device", 400, e("invalid_request", "Missing or invalid content type"), "refused", "seen"],
-  ],
-  "Salesforce, UAA, Curity, ForgeRock": [
-    ["refresh", 400, e("invalid_grant", "expired access/refresh token"), "over", "f1"],
-    ["refresh", 400, e("invalid_grant", "inactive user"), "refused", "mem"],
-    ["refresh", 400, e("invalid_client", "invalid client credentials"), "client", "f2"],
-    ["page", 400, e("access-denied"), "denied", "f1"],
-    ["refresh", 401, e("invalid_token", "Invalid refresh token (expired): x"), "refused", "u1"],
-    ["refresh", 401, e("unauthorized", "Bad credentials"), "client", "mem", true],
-    ["refresh", 401, e("invalid_client", "Unauthorized grant type: refresh_token"), "flow", "u2"],
-    ["refresh", 400, e("invalid_grant", "The refresh token was revoked"), "over", "mem"],
-    ["refresh", 400, e("invalid_grant", "grant is invalid"), "over", "mem"],
-    [
-      "poll",
-      403,
-      e("authorization_pending", "The user has not yet completed authorization"),
-      "wait",
-      "r1",
-    ],
-  ],
-  "Any": [
-    ["device", 401, "", "flow", "seen"],
-    ["device", 401, "", "client", "seen", true],
-    ["refresh", 401, "", "refused", "seen"],
-    ["refresh", 403, "<html>Forbidden</html>", "fault", "seen"],
-    ["refresh", 404, "<html>Not found</html>", "fault", "seen"],
-    ["refresh", 429, "", "fault", "seen"],
-    ["refresh", 429, e("invalid_grant"), "fault", "seen"],
-    ["refresh", 500, e("invalid_grant"), "fault", "seen"],
-    ["refresh", 503, "<html>down</html>", "fault", "seen"],
-    ["refresh", 302, "", "fault", "seen"],
-    ["refresh", 200, "<html>Welcome to our Wi-Fi</html>", "fault", "seen"],
-    ["refresh", 403, { message: "Forbidden" }, "refused", "mem"],
-    ["refresh", 200, e("invalid_grant"), "over", "seen"],
-    ["refresh", 400, e("E1234", "The session has ended"), "refused", "seen"],
-    ["refresh", 400, e("<b>no</b>"), "refused", "seen"],
-    ["device", 400, e("something_else"), "refused", "seen"],
-  ],
+  "RFC 6749, 8628, 8693, 9126, 9449": rows({
+    "poll 400 wait authorization_pending R": "",
+    "poll 400 wait slow_down R": "",
+    "poll 400 denied access_denied R": "",
+    "poll 400 over expired_token R": "",
+    "refresh 400 over invalid_grant R": "",
+    "refresh 401 client invalid_client R": "",
+    "device 400 flow unauthorized_client R": "",
+    "device 400 flow unsupported_grant_type R": "",
+    "refresh 400 flow unauthorized_client R": "",
+    "device 400 scope invalid_scope R": "",
+    "refresh 400 refused invalid_request R": "",
+    "page 400 fault server_error R": "",
+    "page 400 fault temporarily_unavailable R": "",
+    "exchange 400 refused invalid_target R": "",
+    "exchange 400 refused invalid_request R": "subject_token is invalid",
+    "refresh 400 client invalid_dpop_proof R": "",
+    "refresh 400 client use_dpop_nonce R": "",
+    "par 400 refused invalid_request R": "redirect_uri is not registered",
+    "refresh 400 refused interaction_required O": "",
+    "refresh 400 refused login_required O": "",
+  }),
+  "Entra ID": rows({
+    "refresh 400 over 50173:invalid_grant:bad_token m1":
+      "The provided grant has expired due to it being revoked",
+    "refresh 400 over 50034:invalid_grant:bad_token m1":
+      "The user account does not exist in the directory",
+    "refresh 400 over 700082:invalid_grant:bad_token mem":
+      "The refresh token has expired due to inactivity",
+    "refresh 400 refused 700082:invalid_grant m5":
+      "The refresh token has expired due to inactivity",
+    "refresh 400 over 700084:invalid_grant:token_expired mem":
+      "The refresh token was issued to a single page app",
+    "refresh 400 over 70043:invalid_grant:token_expired m1":
+      "The refresh token has expired or is invalid due to sign-in frequency checks",
+    "refresh 400 refused 50076:invalid_grant:basic_action m1":
+      "you must use multi-factor authentication",
+    "refresh 400 refused - m1": [{
+      error: "interaction_required",
+      error_description: "AADSTS50076: you must use multi-factor authentication",
+      error_codes: [50076],
+      suberror: "basic_action",
+      claims: "{}",
+    }, {
+      error: "interaction_required",
+      error_description: "AADSTS53001: Device is not domain joined",
+      error_codes: [53001],
+      claims: "{}",
+    }],
+    "refresh 400 refused 50079:invalid_grant:basic_action mem":
+      "you must enroll in multi-factor authentication",
+    "refresh 400 refused 50158:invalid_grant:basic_action mem":
+      "External security challenge not satisfied",
+    "refresh 400 refused 53003:invalid_grant:message_only m1":
+      "Access has been blocked by Conditional Access policies",
+    "refresh 400 refused 53000:invalid_grant:message_only seen":
+      "Device is not in required device state",
+    "refresh 400 refused 530032:invalid_grant:message_only m3": "Blocked by security policy",
+    "refresh 400 refused 53005:unauthorized_client:protection_policy_required m2":
+      "Application needs to enforce Intune protection policies",
+    "refresh 400 refused 70000:invalid_grant:client_mismatch m2":
+      "Provided grant is invalid or malformed",
+    "refresh 400 refused 65001:invalid_grant:consent_required m1":
+      "The user or administrator has not consented to use the application",
+    "refresh 400 refused 53002:invalid_grant:additional_action m4":
+      "The device is required to be enrolled",
+    "refresh 400 fault 50196:invalid_grant m6":
+      "The server terminated an operation because it encountered a client request loop",
+    "device 400 client 700016:unauthorized_client seen":
+      "Application with identifier 'x' was not found in the directory 'y'",
+    "refresh 401 client 7000215:invalid_client m1 proof": "Invalid client secret provided",
+    "client 401 client 700027:invalid_client mem proof":
+      "The certificate with identifier used to sign the client assertion is not registered",
+    "poll 401 client 7000218:invalid_client seen":
+      "The request body must contain: 'client_assertion' or 'client_secret'",
+    "find 400 fault 90002:invalid_tenant seen": "Tenant 'x' not found",
+    "device 400 scope 70011:invalid_scope m3":
+      "The provided value for the input parameter 'scope' is not valid",
+    "client 400 scope 70011:invalid_scope m3 proof": "The scope api://x is not valid",
+    "poll 400 over 70019:expired_token m3": "Verification code expired",
+    "poll 400 over 70020:expired_token mem": "The provided value for 'device_code' has expired",
+    "poll 400 denied authorization_declined seen": "",
+    "poll 400 denied 530033:access_denied mem":
+      "Remote device flow blocked due to device-based conditional access",
+    "page 400 denied 50105:access_denied seen":
+      "Your administrator has configured the application to block users unless they are granted access",
+    "page 400 denied - seen": {
+      error: "access_denied",
+      error_description: "the user canceled the authentication",
+      error_subcode: "cancel",
+    },
+  }),
+  "Okta": rows({
+    "refresh 400 over invalid_grant mem": "The refresh token is invalid or expired.",
+    "page 400 denied access_denied o1":
+      "Policy evaluation failed for this request, please check the policy configurations.",
+    "page 400 denied access_denied seen": "User is not assigned to the client application.",
+    "client 400 denied access_denied mem proof": "Policy evaluation failed for this request",
+    "device 400 flow unauthorized_client seen":
+      "The client is not authorized to use the provided grant type.",
+    "device 401 client - o3": {
+      errorCode: "invalid_client",
+      errorSummary: "Invalid value for 'client_id' parameter.",
+    },
+    "device 400 refused - seen": {
+      errorCode: "E0000003",
+      errorSummary: "The request body was not well-formed.",
+    },
+    "refresh 401 refused - mem": { errorCode: "E0000011", errorSummary: "Invalid token provided" },
+    "device 405 fault - seen": {
+      errorCode: "E0000022",
+      errorSummary: "The endpoint does not support the provided HTTP method",
+    },
+    "refresh 429 fault - o2": {
+      errorCode: "E0000047",
+      errorSummary: "API call exceeded rate limit due to too many requests.",
+    },
+  }),
+  "Auth0": rows({
+    "refresh 403 over invalid_grant a1": "Unknown or invalid refresh token.",
+    "device 403 flow unauthorized_client a2":
+      "Grant type 'urn:ietf:params:oauth:grant-type:device_code' not allowed for the client.",
+    "client 403 flow unauthorized_client mem proof":
+      "Grant type 'client_credentials' not allowed for the client.",
+    "device 403 client unauthorized_client mem": "Unknown client: x",
+    "page 400 refused access_denied a3": "Service not found: https://api.example.com",
+    "client 403 refused access_denied a4 proof":
+      "Service not enabled within domain: https://sample.api.com",
+    "refresh 403 refused mfa_required a5": "Multifactor authentication required",
+    "refresh 403 fault too_many_attempts a6":
+      "Your account has been blocked after multiple consecutive login attempts.",
+    "page 400 denied unauthorized seen": "user is blocked",
+  }),
+  "Google": rows({
+    "refresh 400 over invalid_grant g1": "Token has been expired or revoked.",
+    "refresh 400 refused - g2": {
+      error: "invalid_grant",
+      error_description: "reauth related error (invalid_rapt)",
+      error_subtype: "invalid_rapt",
+    },
+    "refresh 400 refused invalid_grant mem": "Account disabled",
+    "poll 403 denied admin_policy_enforced g3": "",
+    "poll 403 denied org_internal g3": "",
+    "page 400 refused disallowed_useragent g3": "",
+    "refresh 401 client deleted_client g4": "The OAuth client was deleted.",
+    "device 401 client invalid_client mem": "The OAuth client was not found.",
+    "device 400 scope invalid_scope seen": "Some requested scopes were invalid: [offline_access]",
+    "device 403 fault - seen": { error_code: "rate_limit_exceeded" },
+    "device 400 client - seen": {
+      error: { code: 400, message: "Invalid client", status: "INVALID_ARGUMENT" },
+    },
+    "poll 428 wait authorization_pending seen": "Precondition Required",
+  }),
+  "Keycloak": rows({
+    "refresh 400 over invalid_grant k1": [
+      "Session not active",
+      "Token is not active",
+      "Stale token",
+      "Offline session not active",
+      "Offline user session not found",
+      "Session doesn't have required client",
+      "Invalid refresh token. Token client and authorized client don't match",
+      "Maximum allowed refresh token reuse exceeded",
+    ],
+    "refresh 400 refused invalid_grant k1": "User disabled",
+    "refresh 400 refused invalid_grant k6": "Account is not fully set up",
+    "refresh 400 scope invalid_scope k1": "Client no longer has requested consent from user",
+    "client 401 flow unauthorized_client k2 proof":
+      "Client not enabled to retrieve service account",
+    "device 400 flow unauthorized_client k3":
+      "Client is not allowed to initiate OAuth 2.0 Device Authorization Grant. The flow is disabled for the client.",
+    "refresh 401 client unauthorized_client seen proof":
+      "Invalid client or Invalid client credentials",
+    "device 400 client invalid_client k3": "Client disabled.",
+    "device 400 refused not_allowed seen": "Offline tokens not allowed for the user or client",
+    "poll 400 over invalid_grant k5": "Device code not valid",
+    "exchange 400 refused invalid_client k7 proof": "Audience not found",
+    "client 401 client invalid_client mem proof": "Audience of the JWT not found",
+    "exchange 403 denied access_denied k4 proof": "Client is not the holder of the token",
+    "device 400 client invalid_request seen": "DPoP proof is missing",
+    "page 400 fault temporarily_unavailable seen": "authentication_expired",
+    "refresh 404 fault - k8": { error: "Realm does not exist" },
+  }),
+  "Cognito, Ping, ADFS": rows({
+    "refresh 400 over invalid_grant c1": "",
+    "refresh 400 client invalid_client c2": "",
+    "client 400 client unauthorized_client mem proof": "",
+    "page 400 scope invalid_request seen": "invalid_scope",
+    "device 400 client - seen": {
+      __type: "ResourceNotFoundException",
+      message: "User pool client does not exist",
+    },
+    "refresh 400 refused - c3": {
+      __type: "NotAuthorizedException",
+      message: "Invalid Refresh Token.",
+    },
+    "refresh 400 over invalid_grant p1": "unknown, invalid, or expired refresh token",
+    "device 400 refused - seen": {
+      id: "x",
+      code: "INVALID_REQUEST",
+      message: "The request could not be completed.",
+      details: [],
+    },
+    "refresh 401 over invalid_grant d1":
+      "MSIS9615: The refresh token received in refresh_token parameter has expired.",
+    "refresh 401 client invalid_client d2": "MSIS9622: Client authentication failed.",
+    "refresh 400 client invalid_grant d3 proof":
+      "MSIS9622: Client authentication failed. Please verify the credential.",
+    "page 400 refused invalid_resource mem":
+      "MSIS9611: The client is not allowed to access the requested resource.",
+  }),
+  "Spring, Dex, Hydra, zitadel, django-oauth-toolkit, GitLab": rows({
+    "refresh 400 denied access_denied s1": "",
+    "device 400 scope invalid_scope seen": "OAuth 2.0 Parameter: scope",
+    "refresh 400 refused invalid_request x1": [
+      "Refresh token is invalid or has already been claimed by another client.",
+      "Refresh token expired.",
+    ],
+    "refresh 400 over invalid_grant x1":
+      "Refresh token is invalid or has already been claimed by another client.",
+    "refresh 401 refused token_inactive h1":
+      "Token is inactive because it is malformed, expired or otherwise invalid.",
+    "client 400 flow unauthorized_client h2 proof":
+      "The OAuth 2.0 Client is not allowed to use authorization grant 'client_credentials'.",
+    "page 400 scope invalid_scope h2":
+      "The OAuth 2.0 Client is not allowed to request scope 'offline_access'.",
+    "device 400 client unauthorized_client seen proof": ["", "JWT assertion failed"],
+    "device 400 flow unauthorized_client seen proof":
+      "client missing grant type urn:ietf:params:oauth:grant-type:device_code",
+    "refresh 401 client invalid_client seen proof": "",
+    "device 400 flow invalid_request seen":
+      "urn:ietf:params:oauth:grant-type:device_code is not allowed for this client",
+    "refresh 401 over invalid_grant l1":
+      "The provided authorization grant is invalid, expired, revoked, or was issued to another client.",
+    "device 400 refused invalid_request seen": "Missing or invalid content type",
+  }),
+  "Salesforce, UAA, Curity, ForgeRock": rows({
+    "refresh 400 over invalid_grant f1": "expired access/refresh token",
+    "refresh 400 refused invalid_grant mem": "inactive user",
+    "refresh 400 client invalid_client f2": "invalid client credentials",
+    "page 400 denied access-denied f1": "",
+    "refresh 401 refused invalid_token u1": "Invalid refresh token (expired): x",
+    "refresh 401 client unauthorized mem proof": "Bad credentials",
+    "refresh 401 flow invalid_client u2": "Unauthorized grant type: refresh_token",
+    "refresh 400 over invalid_grant mem": ["The refresh token was revoked", "grant is invalid"],
+    "poll 403 wait authorization_pending r1": "The user has not yet completed authorization",
+  }),
+  "Any": rows({
+    "device 401 flow - seen": "",
+    "device 401 client - seen proof": "",
+    "refresh 401 refused - seen": "",
+    "refresh 403 fault - seen": "<html>Forbidden</html>",
+    "refresh 404 fault - seen": "<html>Not found</html>",
+    "refresh 429 fault - seen": "",
+    "refresh 429 fault invalid_grant seen": "",
+    "refresh 500 fault invalid_grant seen": "",
+    "refresh 503 fault - seen": "<html>down</html>",
+    "refresh 302 fault - seen": "",
+    "refresh 200 fault - seen": "<html>Welcome to our Wi-Fi</html>",
+    "refresh 403 refused - mem": { message: "Forbidden" },
+    "refresh 200 over invalid_grant seen": "",
+    "refresh 400 refused E1234 seen": "The session has ended",
+    "refresh 400 refused <b>no</b> seen": "",
+    "device 400 refused something_else seen": "",
+  }),
 };

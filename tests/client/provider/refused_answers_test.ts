@@ -7,43 +7,28 @@ import { renew, scriptedProviderWorld, test } from "../../support/provider_world
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 
-/** Errors without a text `error`, of Okta, Ping, Google and AWS, and words of their messages. */
-const FORMS: [what: string, status: number, body: object, ...words: string[]][] = [
-  [
-    "Okta",
-    401,
-    { errorCode: "invalid_client", errorSummary: "Invalid value for 'client_id' parameter." },
-    "invalid_client (Invalid value for 'client_id' parameter)",
-    "clientId",
-  ],
-  [
-    "Okta, a bad request",
-    400,
-    { errorCode: "E0000003", errorSummary: "The request body was not well-formed." },
-    "E0000003 (The request body was not well-formed)",
-  ],
-  ["Ping", 400, { code: "INVALID_REQUEST", message: "It failed." }, "INVALID_REQUEST (It failed)"],
-  [
-    "Google",
-    400,
-    { error: { code: 400, message: "Invalid client", status: "INVALID_ARGUMENT" } },
-    "INVALID_ARGUMENT (Invalid client)",
-    "clientId",
-  ],
-  [
-    "AWS",
-    400,
-    { __type: "ResourceNotFoundException", message: "User pool client does not exist" },
-    "ResourceNotFoundException (User pool client does not exist)",
-    "clientId",
-  ],
-  ["a gateway", 403, { message: "Forbidden" }, "status 403 (Forbidden)"],
+type Form = (code: string, said: string) => object;
+const okta: Form = (errorCode, said) => ({ errorCode, errorSummary: `${said}.` });
+const ping: Form = (code, said) => ({ code, message: `${said}.` });
+const google: Form = (status, message) => ({ error: { code: 400, message, status } });
+const aws: Form = (__type, message) => ({ __type, message });
+const gateway: Form = (_, message) => ({ message });
+
+/** Errors without a text `error`, whose code and text are those of the message. */
+const FORMS: [what: string, status: number, Form, code: string, said: string, remedy?: string][] = [
+  ["Okta", 401, okta, "invalid_client", "Invalid value for 'client_id' parameter", "clientId"],
+  ["Okta, a bad request", 400, okta, "E0000003", "The request body was not well-formed"],
+  ["Ping", 400, ping, "INVALID_REQUEST", "It failed"],
+  ["Google", 400, google, "INVALID_ARGUMENT", "Invalid client", "clientId"],
+  ["AWS", 400, aws, "ResourceNotFoundException", "User pool client does not exist", "clientId"],
+  ["a gateway", 403, gateway, "status 403", "Forbidden"],
 ];
 
-for (const [what, status, body, ...words] of FORMS) {
+for (const [what, status, form, code, said, remedy = ""] of FORMS) {
   test(`refused answers: the error of ${what} is a refusal by its own words`, async (world) => {
-    world.provider.script.device.push(() => json(body, status));
-    await rejectsWith("provider_refused", () => world.signIn({ flow: "device" }), ...words);
+    world.provider.script.device.push(() => json(form(code, said), status));
+    const run = () => world.signIn({ flow: "device" });
+    await rejectsWith("provider_refused", run, `${code} (${said})`, remedy);
   });
 }
 
@@ -57,34 +42,23 @@ test("refused answers: an error of an API that says to wait has its words and it
   assertEquals([error.kind, (error as { retryAfterMs?: number }).retryAfterMs], ["fault", 7000]);
 });
 
+const TOKENS = { access_token: "hidden-1", refresh_token: "hidden-2" };
+const page = () =>
+  new Response("<html>hidden-1</html>", { headers: { "content-type": "application/json" } });
+const long = (words: string, times: number) => () =>
+  json({ error: "E1", error_description: words.repeat(times) }, 400);
+
 /** Answers to a refresh that contradict themselves. None shows a token. */
 const HOSTILE: [what: string, answer: () => Response, code: ValidMindAuthErrorCode][] = [
-  [
-    "200 with an error beside tokens",
-    () => json({ error: "E1", access_token: "hidden-1", refresh_token: "hidden-2" }),
-    "login_required",
-  ],
+  ["200 with an error beside tokens", () => json({ error: "E1", ...TOKENS }), "login_required"],
   [
     "200 with an error that is an object beside tokens",
-    () => json({ error: { status: "E1" }, access_token: "hidden-1", refresh_token: "hidden-2" }),
+    () => json({ error: { status: "E1" }, ...TOKENS }),
     "login_required",
   ],
-  [
-    "HTML with a JSON type",
-    () =>
-      new Response("<html>hidden-1</html>", { headers: { "content-type": "application/json" } }),
-    "provider_unavailable",
-  ],
-  [
-    "an error of ten megabytes",
-    () => json({ error: "E1", error_description: "hidden-1".repeat(1_250_000) }, 400),
-    "provider_unavailable",
-  ],
-  [
-    "an error of three megabytes",
-    () => json({ error: "E1", error_description: "client ".repeat(450_000) }, 400),
-    "login_required",
-  ],
+  ["HTML with a JSON type", page, "provider_unavailable"],
+  ["an error of ten megabytes", long("hidden-1", 1_250_000), "provider_unavailable"],
+  ["an error of three megabytes", long("client ", 450_000), "login_required"],
   ["a bare error object", () => json({ error: {} }, 400), "provider_unavailable"],
 ];
 
@@ -100,37 +74,24 @@ for (const [what, answer, code] of HOSTILE) {
   });
 }
 
+const POLICY = "Policy evaluation failed for this request";
+const ASSIGNED = "User is not assigned to the client application.";
 /** What the address of the browser's answer says, and the remedy. */
-const PAGES: [
-  error: string,
-  words: string,
-  code: ValidMindAuthErrorCode,
-  ...remedy: string[],
-][] = [
+const PAGES: [error: string, words: string, code: ValidMindAuthErrorCode, remedy: string][] = [
   ["server_error", "", "provider_unavailable", "Try again later"],
-  [
-    "access_denied",
-    "Policy evaluation failed for this request",
-    "authorization_denied",
-    "access policy",
-  ],
-  [
-    "access_denied",
-    "User is not assigned to the client application.",
-    "authorization_denied",
-    "assign you",
-  ],
+  ["access_denied", POLICY, "authorization_denied", "access policy"],
+  ["access_denied", ASSIGNED, "authorization_denied", "assign you"],
   ["access_denied", "AADSTS53003: Access has been blocked", "authorization_denied", "Conditional"],
   ["invalid_resource", "MSIS9611", "provider_refused", "Check audience"],
   ["something_else", "whatever", "provider_refused", "Check the options of the request"],
 ];
 
-for (const [error, error_description, code, ...remedy] of PAGES) {
+for (const [error, error_description, code, remedy] of PAGES) {
   test(`refused answers: ${error} (${error_description}) by redirect has its remedy`, async (world) => {
     const { provider } = world;
     provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
     const { answer, session } = await startBrowserFlow(world);
-    const failed = rejectsWith(code, () => session, error, ...remedy);
+    const failed = rejectsWith(code, () => session, error, remedy);
     await (await fetch(answer({ error, error_description }))).body?.cancel();
     await failed;
   });
@@ -237,11 +198,8 @@ test("refused answers: of two ways of proof the first refusal is told", async (w
 test("refused answers: an answer without a word doubts the client and the grant", async (world) => {
   world.provider.script.device.push(() => new Response(null, { status: 401 }));
   const words = ["401 and no text", "Check clientId", "device code grant"];
-  const error = await rejectsWith(
-    "provider_refused",
-    () => world.signIn({ flow: "device" }),
-    ...words,
-  );
+  const run = () => world.signIn({ flow: "device" });
+  const error = await rejectsWith("provider_refused", run, ...words);
   assertEquals([error.kind, error.oauthError], ["flow", undefined]);
 });
 
@@ -263,21 +221,23 @@ test.signedIn("refused answers: every form goes out without a charset beside its
   assertEquals(types, new Set(["application/x-www-form-urlencoded"]));
 });
 
-/** Places of the document of RFC 8414, the issuer that it states, and the end of a sign-out. */
-const METADATA: [place: string, issuer: (own: string) => string, outcome: string][] = [
-  ["/o/.well-known/oauth-authorization-server", (own) => own, "revoked"],
-  ["/o/.well-known/oauth-authorization-server", (own) => `${own}ther`, "not_supported"],
+/** The issuer in the document of RFC 8414, and the end of a sign-out. */
+const METADATA: [issuer: (own: string) => string, outcome: string][] = [
+  [(own) => own, "revoked"],
+  [(own) => `${own}ther`, "not_supported"],
 ];
 
-for (const [place, stated, outcome] of METADATA) {
-  Deno.test(`revocation: an endpoint in the document of RFC 8414 alone, at ${place}: ${outcome} (${stated("o")})`, async () => {
+for (const [stated, outcome] of METADATA) {
+  Deno.test(`revocation: an endpoint in the document of RFC 8414 alone, of ${stated("o")}: ${outcome}`, async () => {
     await using world = await scriptedProviderWorld({ path: "/o" });
     const { provider } = world;
     provider.discovery = { revocation_endpoint: undefined };
     const fetched = spyFetch((url, init) => {
-      if (new URL(url).pathname !== place) return fetch(url, init);
-      const issuer = stated(provider.issuer);
-      return json({ issuer, revocation_endpoint: `${provider.issuer}/revoke` });
+      const isIt = new URL(url).pathname === "/o/.well-known/oauth-authorization-server";
+      const revocation_endpoint = `${provider.issuer}/revoke`;
+      return isIt
+        ? json({ issuer: stated(provider.issuer), revocation_endpoint })
+        : fetch(url, init);
     });
     const session = await world.signIn({ fetch: fetched });
     const { access_token } = world.stored();
@@ -287,18 +247,12 @@ for (const [place, stated, outcome] of METADATA) {
   });
 }
 
+const TIME = "its certificate is not valid at this computer's time";
+const VERIFIED = "verification time 1796128063 (UNIX), but certificate is not valid";
 /** What Deno says of a certificate, and what is told of it. */
 const CERTIFICATES: [text: string, reason: string, remedy: string][] = [
-  [
-    "certificate expired: verification time 1796128063 (UNIX), but certificate is not valid after 1",
-    "its certificate is not valid at this computer's time",
-    "this computer's clock",
-  ],
-  [
-    "certificate not valid yet: verification time 1796128063 (UNIX), but certificate is not valid",
-    "its certificate is not valid at this computer's time",
-    "this computer's clock",
-  ],
+  [`certificate expired: ${VERIFIED} after 1`, TIME, "this computer's clock"],
+  [`certificate not valid yet: ${VERIFIED}`, TIME, "this computer's clock"],
   [
     'certificate not valid for name "localhost"; certificate is only valid for DnsName("other")',
     "its certificate is for another host",

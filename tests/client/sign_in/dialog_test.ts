@@ -42,9 +42,7 @@ openTest("the page is one argument, and no secret goes along in the environment"
     assertEquals(await browser.opened(), `1\n${page}\n`);
   }
   const text = await browser.environment();
-  for (const part of ["DISPLAY=:0", "HOME=/home/x", browser.path]) {
-    assertStringIncludes(text, part);
-  }
+  for (const part of ["DISPLAY=:0", "HOME=/home/x", browser.path]) assertStringIncludes(text, part);
   assertEquals(text.includes("s3cret"), false);
   await using failing = await fakeBrowser(3);
   assertEquals(await open(PAGE, failing.path), "xdg-open found no browser");

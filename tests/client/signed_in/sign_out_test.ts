@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
@@ -12,7 +11,7 @@ import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import { oidcProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { errorParts } from "../../support/error_parts.ts";
+import { storeError } from "../../support/error_parts.ts";
 
 const MODEL = { model: "cl-1" };
 const OTHER = { issuer: "https://other.example.com", clientId: "other-app" };
@@ -159,9 +158,7 @@ Deno.test("clearOidcCredentials: variables that may not be read are no empty var
 
 Deno.test(
   "clearOidcCredentials: the client's key has to be readable before anything goes, to revoke",
-  {
-    permissions: { env: true },
-  },
+  { permissions: { env: true } },
   async () => {
     const credentialsBackend = storeOf(OTHER_KEY);
     const ownFetch = () => Promise.reject(new Error("not to be called"));
@@ -237,12 +234,8 @@ Deno.test("clearOidcCredentials: all needs a backend that lists", async () => {
   const backend = new SpyBackend();
   backend.rows.set(OTHER_KEY, entry());
   const run = () => clearOidcCredentials({ all: true, credentialsBackend: backend });
-  await rejectsWith(
-    "backend_no_list",
-    run,
-    "SpyBackend",
-    "issuer (VM_OIDC_ISSUER, --issuer) and clientId",
-  );
+  const words = "issuer (VM_OIDC_ISSUER, --issuer) and clientId";
+  await rejectsWith("backend_no_list", run, "SpyBackend", words);
   assertEquals(backend.rows.size, 1);
 });
 
@@ -278,7 +271,7 @@ test("clearOidcCredentials: all also forgets tokens that could not be stored", a
   const put = backend.put.bind(backend);
   backend.put = (key, value) => {
     if (backend.fails && key === world.key) {
-      throw new CredentialsBackendError("backend_full", errorParts("Cannot write: no space."));
+      throw storeError("backend_full", "Cannot write: no space.");
     }
     return put(key, value);
   };

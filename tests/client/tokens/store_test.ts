@@ -1,19 +1,12 @@
-import { createSession, CredentialsBackendError, type OidcCredentials } from "@validmind/auth";
+import { createSession, type CredentialsBackendError, type OidcCredentials } from "@validmind/auth";
 import { HOUR, scriptedProviderWorld, test } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { assert, assertEquals } from "@std/assert";
-import { errorParts } from "../../support/error_parts.ts";
+import { storeError } from "../../support/error_parts.ts";
 
-const FULL = new CredentialsBackendError(
-  "backend_full",
-  errorParts("Cannot write: no space is left."),
-);
-const LOCKED = new CredentialsBackendError("backend_locked", {
-  action: "lock",
-  reason: "another has it",
-  remedy: "Wait.",
-});
+const FULL = storeError("backend_full", "Cannot write: no space is left.");
+const LOCKED = storeError("backend_locked", "Cannot lock: another has it. Wait.");
 
 /** Lets the writes of one key fail, `times` times. Each is tried twice. */
 function failPuts(backend: SpyBackend, key: string, times: number, error: unknown): void {

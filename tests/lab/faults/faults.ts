@@ -120,11 +120,7 @@ async function chooseByRoom(): Promise<Fault[]> {
 }
 
 /** Runs Deno in the copy, with all that it starts, for a limited time. */
-async function deno(
-  args: string[],
-  seconds: number,
-  env: Record<string, string> = {},
-): Promise<{ code: number; said: string }> {
+async function deno(args: string[], seconds: number, env: Record<string, string> = {}) {
   const command = new Deno.Command("timeout", {
     args: ["-k", "5", String(seconds), Deno.execPath(), ...args],
     cwd: COPY,
@@ -242,11 +238,7 @@ async function isOfFault(
 }
 
 /** Puts a fault in, runs tests, and gives the failure that the fault makes. */
-async function noticedBy(
-  fault: Fault,
-  tests: () => Promise<Failure | undefined>,
-  attempts = 6,
-): Promise<Failure | undefined> {
+async function noticedBy(fault: Fault, tests: () => Promise<Failure | undefined>, attempts = 6) {
   const change = (isFaulty: boolean) => write(fault, isFaulty);
   try {
     await change(true);
@@ -355,10 +347,7 @@ async function tryTogether(faults: readonly Fault[]): Promise<void> {
 }
 
 /** Finds the faults that make tests fail. */
-async function attribute(
-  failures: readonly Failure[],
-  faults: readonly Fault[],
-): Promise<Set<Fault>> {
+async function attribute(failures: readonly Failure[], faults: readonly Fault[]) {
   const noticed = new Set<Fault>();
   console.log(`${failures.length} tests failed`);
   for (const failure of failures) {

@@ -59,10 +59,7 @@ export const value: fc.Arbitrary<unknown> = fc.oneof(
 );
 
 /** An object with some fields exchanged, some left out, and some added. */
-export function variant(
-  base: Readonly<Record<string, unknown>>,
-  more: readonly string[] = [],
-): fc.Arbitrary<Record<string, unknown>> {
+export function variant(base: Readonly<Record<string, unknown>>, more: readonly string[] = []) {
   const names = fc.constantFrom(...Object.keys(base), ...more);
   return fc.tuple(
     fc.dictionary(fc.oneof({ weight: 6, arbitrary: names }, text), value, { maxKeys: 3 }),

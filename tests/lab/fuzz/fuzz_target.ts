@@ -16,11 +16,7 @@ export interface FuzzTarget {
 }
 
 /** A target whose `run` fails where a rule does not hold. */
-export function target<T>(
-  name: string,
-  input: fc.Arbitrary<T>,
-  run: (input: T) => unknown,
-): FuzzTarget {
+export function target<T>(name: string, input: fc.Arbitrary<T>, run: (input: T) => unknown) {
   return { name, input, run };
 }
 

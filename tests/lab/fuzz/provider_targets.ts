@@ -166,10 +166,7 @@ export const PROVIDER_TARGETS: readonly FuzzTarget[] = [
   }),
   target(
     "an answer with a device code",
-    httpAnswer(json(variant(DEVICE, [
-      ...ERROR_FIELDS,
-      "verification_url",
-    ]))),
+    httpAnswer(json(variant(DEVICE, [...ERROR_FIELDS, "verification_url"]))),
     async (input) => {
       if (tellsUnknown(input.body)) return;
       const device = await attempt(() =>

@@ -70,11 +70,7 @@ async function notebookPictures(browser: Browser): Promise<void> {
 }
 
 /** Takes the first cell of a notebook, without the frame of the chosen one. */
-async function take(
-  { provider, home }: NotebookWorld,
-  person: LabPage,
-  name: string,
-): Promise<void> {
+async function take({ provider, home }: NotebookWorld, person: LabPage, name: string) {
   const { page } = person;
   const names = [[provider.issuer, ISSUER], [home.path, "/home/ada"]];
   await page.evaluate(renamedIn, [...names, [home.env.JSR_URL!, "https://jsr.io"]]);
@@ -127,9 +123,10 @@ async function addressPicture(browser: Browser): Promise<void> {
   let shown = text.replace(MOVES, "").trimEnd();
   for (const [own, name] of Object.entries(names)) {
     // The columns stay where they are.
-    shown = shown.replace(new RegExp(`${own}(\\S*)( {2,})?`, "g"), (found, rest, gap) => {
-      return gap === undefined ? name + rest : `${name}${rest}`.padEnd(found.length);
-    });
+    shown = shown.replace(
+      new RegExp(`${own}(\\S*)( {2,})?`, "g"),
+      (found, rest, gap) => gap === undefined ? name + rest : `${name}${rest}`.padEnd(found.length),
+    );
   }
   const line = ["validmind-auth", ...command(API)].join(" ");
   await picture(browser, shown, "terminal-address.png", 1, line);

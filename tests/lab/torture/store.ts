@@ -52,10 +52,7 @@ export const FILE_STORES: Record<string, StartStore> = {
 };
 
 /** A store that these variables choose, and its server. */
-export function storeOn(
-  server: AsyncDisposable | undefined,
-  ...env: Record<string, string>[]
-): Store {
+export function storeOn(server: AsyncDisposable | undefined, ...env: Record<string, string>[]) {
   return {
     env: Object.assign({}, ...env),
     [Symbol.asyncDispose]: async () => await server?.[Symbol.asyncDispose](),

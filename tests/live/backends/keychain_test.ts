@@ -133,10 +133,8 @@ live.test("a locked keyring is an error of its own for every call, and unlocked 
   await runIn(session, `${BACKEND} await backend.put("k", entry("kept")); console.log(1)`);
   await session.lock();
   for (const outcome of await runIn(session, OUTCOMES)) {
-    assertMatch(
-      outcome,
-      /^keychain_locked Cannot \w+ credentials in "validmind-auth" in the Secret/,
-    );
+    const words = /^keychain_locked Cannot \w+ credentials in "validmind-auth" in the Secret/;
+    assertMatch(outcome, words);
     assertStringIncludes(outcome, "gnome-keyring-daemon --unlock");
   }
   await session.restart();

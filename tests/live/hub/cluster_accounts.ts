@@ -12,11 +12,7 @@ export async function makeNamespace(cluster: KubernetesCluster, name: string): P
 }
 
 /** Makes a service account. */
-export async function makeAccount(
-  cluster: KubernetesCluster,
-  name: string,
-  namespace: string,
-): Promise<void> {
+export async function makeAccount(cluster: KubernetesCluster, name: string, namespace: string) {
   await cluster.admin(["create", "serviceaccount", name, "--namespace", namespace]);
 }
 
@@ -33,10 +29,7 @@ export async function tokenOf(
 }
 
 /** Types what the page has for the administrator of Vault. Vault's account has no role yet. */
-export async function introduceToVault(
-  cluster: KubernetesCluster,
-  vault: VaultServer,
-): Promise<void> {
+export async function introduceToVault(cluster: KubernetesCluster, vault: VaultServer) {
   await using folder = await tempDir();
   await makeNamespace(cluster, "vault");
   await makeAccount(cluster, "vault", "vault");

@@ -16,9 +16,7 @@ const ISSUER = "https://login.example.com";
 
 const live = await liveTests("kubernetes", "kubelet", "keycloak");
 
-type Pod = NodePod & {
-  spec: { containers: [{ env: { name: string; value: string }[] }] };
-};
+type Pod = NodePod & { spec: { containers: [{ env: { name: string; value: string }[] }] } };
 
 /** A pod with the recipe of the page, as YAML. */
 async function podOfPage(name: string, issuer: string, audience: string): Promise<string> {

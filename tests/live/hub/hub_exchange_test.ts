@@ -155,9 +155,7 @@ test("JupyterHub, exchange: a person with every right of their own holds up nobo
   }
   await using kernel = await it.hub.robot.startKernel(second!.name, "python3");
   const place = JSON.stringify(`${it.tokens}/${second!.name}`);
-  const told = await kernel.evaluate<Record<string, string>>(
-    ATTACKS.replaceAll("PLACE", place),
-  );
+  const told = await kernel.evaluate<Record<string, string>>(ATTACKS.replaceAll("PLACE", place));
   assertEquals(new Set(Object.values(told)), new Set(["PermissionError"]), JSON.stringify(told));
   for (const user of it.users) {
     const before = await it.hubToken(user);

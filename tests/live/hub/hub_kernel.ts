@@ -44,11 +44,7 @@ export class HubKernel implements AsyncDisposable {
    * @param name Of the kernel's specification.
    * @param channels The address of its websocket.
    */
-  static async connect(
-    name: string,
-    channels: string,
-    headers: Record<string, string>,
-  ): Promise<HubKernel> {
+  static async connect(name: string, channels: string, headers: Record<string, string>) {
     const socket = new WebSocket(channels, { headers });
     await new Promise<void>((resolve, reject) => {
       socket.onopen = () => resolve();

@@ -90,10 +90,7 @@ export class HubRobot {
 }
 
 /** Looks again until something is so, and gives what was found. */
-export async function until<T>(
-  what: string,
-  look: () => Promise<T | false | undefined>,
-): Promise<T> {
+export async function until<T>(what: string, look: () => Promise<T | false | undefined>) {
   const deadline = performance.now() + START_MS;
   for (;;) {
     const found = await look();

@@ -183,10 +183,8 @@ test("it obeys address, namespace and caCert, and follows no redirect with a tok
     seen.push(headers);
     return Response.redirect(`${other.origin}/elsewhere`, 302);
   });
-  const error = await assertRejects(
-    () => get({ address: server.origin, namespace: "team", timeoutMs: 1_000 }),
-    Error,
-  );
+  const run = () => get({ address: server.origin, namespace: "team", timeoutMs: 1_000 });
+  const error = await assertRejects(run, Error);
   assertStringIncludes(error.message, "it redirects");
   assertEquals(error.message.includes(vault.rootToken), false);
   assertEquals(seen.map((headers) => headers.get("x-vault-namespace")), ["team"]);

@@ -103,9 +103,7 @@ async function makeEnvironment(name: ServerName): Promise<void> {
   // The system's own where there is one: people of a hub cannot run one in somebody's home.
   const maker = await isThere("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
   await run(maker, ["-m", "venv", "--clear", folder]);
-  for (const args of source.installs!) {
-    await run(python, ["-m", "pip", "install", "-q", ...args]);
-  }
+  for (const args of source.installs!) await run(python, ["-m", "pip", "install", "-q", ...args]);
   if (source.npm !== undefined) await run("npm", ["install", "--prefix", folder, ...source.npm]);
   await Deno.writeTextFile(`${folder}/ready`, "");
 }

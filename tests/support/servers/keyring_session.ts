@@ -44,9 +44,7 @@ END`;
 export type KeyringSession = Awaited<ReturnType<typeof startKeyringSession>>;
 
 /** Starts a session with a keyring of its own; needs gnome-keyring and dbus from Debian. */
-export async function startKeyringSession(
-  { state = "unlocked" }: { state?: KeyringState } = {},
-) {
+export async function startKeyringSession({ state = "unlocked" }: { state?: KeyringState } = {}) {
   await using stack = new AsyncDisposableStack();
   const home = stack.use(await tempDir());
   const own = await homeEnv(home);
@@ -103,11 +101,7 @@ async function homeEnv({ path }: TempDir): Promise<Record<string, string>> {
   return { HOME: path, PATH: Deno.env.get("PATH")!, ...folders };
 }
 
-async function startBus(
-  isEmpty: boolean,
-  home: TempDir,
-  env: Record<string, string>,
-): Promise<ServerProcess> {
+async function startBus(isEmpty: boolean, home: TempDir, env: Record<string, string>) {
   const config = `${home.path}/bus.conf`;
   if (isEmpty) await Deno.writeTextFile(config, EMPTY_BUS);
   const which = isEmpty ? `--config-file=${config}` : "--session";

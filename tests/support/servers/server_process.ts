@@ -96,10 +96,7 @@ async function untilStopped(shell: number): Promise<void> {
 }
 
 /** What the ready line says, and all that came until then; no `said` if the server ended before. */
-async function readUntil(
-  output: ReadableStreamDefaultReader<string>,
-  ready: RegExp,
-): Promise<{ said?: string; text: string }> {
+async function readUntil(output: ReadableStreamDefaultReader<string>, ready: RegExp) {
   for (let text = "";;) {
     const [said] = text.split("\n").slice(0, -1).flatMap((line) => ready.exec(line)?.[1] ?? []);
     if (said !== undefined) return { said, text };

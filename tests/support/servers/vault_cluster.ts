@@ -63,10 +63,7 @@ async function startNode(kind: ClusterKind, node: Node): Promise<ServerProcess> 
   });
 }
 
-async function startOpenBao(
-  { name, url, storage }: Node,
-  cluster: string,
-): Promise<ServerProcess> {
+async function startOpenBao({ name, url, storage }: Node, cluster: string): Promise<ServerProcess> {
   const config = `${storage}.json`;
   // As quick as in production, and a node that has kept up gets its vote soon.
   const raft = {

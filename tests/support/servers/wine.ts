@@ -96,9 +96,6 @@ export function inWine(
 }
 
 /** The command line of the Windows build of Deno. */
-export function denoOnWindows(
-  args: readonly string[],
-  options?: WindowsOptions,
-): [string, ...string[]] {
+export function denoOnWindows(args: readonly string[], options?: WindowsOptions) {
   return inWine(["wine", DENO_EXE, ...args], options);
 }

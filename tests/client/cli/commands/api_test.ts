@@ -50,12 +50,8 @@ apiTest("an answer with another status is printed, and the exit code is 1", asyn
 
 apiTest("a sign-in that the provider has ended is told as such", async (world) => {
   world.provider.revokeGrants();
-  await world.says(
-    "api things",
-    4,
-    "error (login_required)",
-    `login --issuer ${world.env.VM_OIDC_ISSUER}`,
-  );
+  const words = `login --issuer ${world.env.VM_OIDC_ISSUER}`;
+  await world.says("api things", 4, "error (login_required)", words);
 });
 
 apiTest("bytes are printed as they come, to the last", async (world, api) => {
@@ -99,13 +95,8 @@ cliTest("api: an API key signs in, too", async (world) => {
   const { json } = await world.says(`api ping --api-host ${api.apiHost}`, 0, { env });
   assertEquals(json.model.cuid, "model-under-test");
   const dead = "api ping --api-host http://127.0.0.1:9/";
-  await world.says(
-    dead,
-    1,
-    "error (api_unreachable): Cannot",
-    "Check apiHost (VM_API_HOST, --api-host), the",
-    { env },
-  );
+  const words = "Check apiHost (VM_API_HOST, --api-host), the";
+  await world.says(dead, 1, "error (api_unreachable): Cannot", words, { env });
 });
 
 apiTest("the settings file names provider, client and API", async (world, { apiHost }) => {

@@ -58,12 +58,8 @@ jobTest("a refusal is exit code 1, in variables, and never asks for a login", as
     'flow: "client_credentials"',
   ];
   await world.says("VM_OIDC_FLOW=client_credentials token", 1, ...none);
-  await world.says(
-    "VM_OIDC_FLOW=client_credentials doctor",
-    1,
-    /^fail +flow/m,
-    "!the next use gets one",
-  );
+  const said = "!the next use gets one";
+  await world.says("VM_OIDC_FLOW=client_credentials doctor", 1, /^fail +flow/m, said);
 });
 
 cliTest("token exchange: status and list show it as a sign-in that asks nobody", async (world) => {

@@ -78,9 +78,7 @@ cliTest("completions: fish takes each command, flag and value", async (world) =>
   const lines = stdout.trimEnd().split("\n");
   for (const name of NAMES) assert(lines.some((line) => line.includes(` -a ${name} -d `)), name);
   assert(lines.some((line) => /_from token' -l format -r -f -a 'exec-credential git/.test(line)));
-  assert(
-    lines.some((line) => /_from config' -f -a 'list set unset discover'/.test(line)),
-  );
+  assert(lines.some((line) => /_from config' -f -a 'list set unset discover'/.test(line)));
   assert(lines.some((line) => /_from set' -f -a 'issuer clientId/.test(line)));
   const { code } = await runMain("completions", "tcsh");
   assertEquals(code, 2);

@@ -61,12 +61,8 @@ configTest("nothing is stored where the administrator's file does not allow it",
   await world.write({ ...client(world), only });
   await world.says("config set scope openid", 0);
   assertEquals(await settingsIn(world), { ...client(world), only, scope: "openid" });
-  await world.says(
-    "config",
-    0,
-    /^only.backends +\["file"\] +settings file$/m,
-    /^only.issuers +\["http/m,
-  );
+  const words = /^only.backends +\["file"\] +settings file$/m;
+  await world.says("config", 0, words, /^only.issuers +\["http/m);
   await world.says("login", 0);
   await world.write({ path: `${world.home}/x.db` }, "kv.json");
   const kv = {
@@ -81,13 +77,8 @@ configTest("nothing is stored where the administrator's file does not allow it",
   }
   const other = await world.says("login --issuer https://other.example --client-id x --json", 1);
   assertStringIncludes(other.stderr + other.stdout, "refused_by_settings");
-  await world.says(
-    "status --backend memory",
-    1,
-    "Not signed in",
-    "memory is not among",
-    "!To sign in",
-  );
+  const reason = "memory is not among";
+  await world.says("status --backend memory", 1, "Not signed in", reason, "!To sign in");
   await world.says("status --issuer https://other.example --client-id x", 1, "!To sign in");
   await world.says("status", 0);
   await world.says("logout", 0);
@@ -171,12 +162,8 @@ configTest(
   async (world) => {
     const off = "VM_AUTH_CONFIG= config";
     await world.says(off, 0, "none: VM_AUTH_CONFIG turns it off", "!config set");
-    await world.says(
-      `${HOME_VARIABLE}= config`,
-      0,
-      `none: ${HOME_VARIABLE} is not set`,
-      "!config set",
-    );
+    const words = `none: ${HOME_VARIABLE} is not set`;
+    await world.says(`${HOME_VARIABLE}= config`, 0, words, "!config set");
   },
 );
 
@@ -243,11 +230,8 @@ configTest("unset of what the file does not have says so, and writes nothing", a
   assertEquals([...Deno.readDirSync(world.home)], []);
   const path = await world.write({ scope: "openid", profiles: {} });
   const before = await Deno.readTextFile(path);
-  await world.says(
-    "config unset --profile tow model",
-    0,
-    `model: not in the profile tow of ${path}`,
-  );
+  const words = `model: not in the profile tow of ${path}`;
+  await world.says("config unset --profile tow model", 0, words);
   assertEquals(await Deno.readTextFile(path), before);
   await world.says("config unset scope model", 0, `unset scope in ${path}`, "model: not in");
   assertEquals(await settingsIn(world), { profiles: {} });
@@ -387,6 +371,20 @@ configTest("a file that others may read stays so", async (world) => {
   await world.says("config set audience x", 0);
   assertEquals((await Deno.stat(path)).mode! & 0o777, 0o644);
 });
+
+configTest(
+  "where no mode is kept, no file is left that each later command refuses",
+  async (world) => {
+    if (!isPosix) return;
+    const { lstatSync } = Deno;
+    using _ = replace(Deno, "lstatSync", (path) => {
+      const info = lstatSync(path);
+      return `${path}`.endsWith(".tmp") ? { ...info, mode: 0o100777 } : info;
+    });
+    await world.says("config set audience x", 1, "whatever its mode", "--config or VM_AUTH_CONFIG");
+    await world.says("config", 0, "(not there)");
+  },
+);
 
 configTest("a neighbour who swaps the changed file opens no file of this user", async (world) => {
   if (!isPosix) return;

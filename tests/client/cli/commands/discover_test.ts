@@ -424,11 +424,7 @@ const UNUSABLE: [name: string, change: Record<string, unknown> | (() => Response
       () => Response.redirect("https://evil.example.com/metadata"),
       "api_unreachable",
     ],
-    [
-      "that lies about DPoP",
-      { dpop_bound_access_tokens_required: "yes" },
-      "api_metadata_invalid",
-    ],
+    ["that lies about DPoP", { dpop_bound_access_tokens_required: "yes" }, "api_metadata_invalid"],
     [
       "with DPoP by RS256 alone",
       { dpop_bound_access_tokens_required: true, dpop_signing_alg_values_supported: ["RS256"] },
@@ -461,14 +457,8 @@ addressTest("broken metadata is not told in the words of a library", async (worl
   ];
   for (const answer of answers) {
     api.answer = answer;
-    await world.says(
-      line,
-      1,
-      "error (api_metadata_invalid)",
-      '!"response"',
-      "!conform",
-      "!JSON attribute",
-    );
+    const words = "error (api_metadata_invalid)";
+    await world.says(line, 1, words, '!"response"', "!conform", "!JSON attribute");
   }
 });
 

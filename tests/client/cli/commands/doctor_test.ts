@@ -26,13 +26,8 @@ cliTest("doctor: all is well, and the stored tokens stay as they are", async (wo
   await world.signIn();
   world.provider.autoApprove = false; // nobody sees the doctor's code
   const before = await Deno.readTextFile(world.backend.path);
-  const { stderr } = await world.says(
-    "doctor",
-    0,
-    ...OK,
-    ...NOT_TRIED,
-    /Run: .* doctor --refresh$/m,
-  );
+  const words = /Run: .* doctor --refresh$/m;
+  const { stderr } = await world.says("doctor", 0, ...OK, ...NOT_TRIED, words);
   assertEquals(stderr, "");
   assertEquals(await Deno.readTextFile(world.backend.path), before);
   const asked = world.provider.requests.map(({ path, grantType }) => [path, grantType]);
@@ -209,9 +204,6 @@ cliTest("doctor: what fails is named, and nothing is changed", async (world) => 
 cliTest("an API key: nobody has to sign in, and only permissions are examined", async (world) => {
   Object.assign(world.env, BY_KEY);
   await world.says("doctor", 0, /^ok +settings/m, /^ok +permissions/m, "!store", "!provider");
-  assertEquals((await world.says("status --json", 0)).json, {
-    signed_in: true,
-    state: "api_key",
-  });
+  assertEquals((await world.says("status --json", 0)).json, { signed_in: true, state: "api_key" });
   for (const line of ["login", "status"]) await world.says(line, 0, "An API key is set");
 });

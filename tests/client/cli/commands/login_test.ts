@@ -98,11 +98,8 @@ cliTest("logout: removes the entry; --revoke ends the tokens", async (world) => 
   await world.signIn();
   assertEquals((await world.says("logout", 0)).stdout, `Removed ${world.key}\n`);
   assertEquals([world.backend.get(world.key), world.provider.requests], [undefined, []]);
-  await world.says(
-    "logout",
-    0,
-    /^Nobody was signed in\. To see all sign-ins: validmind-auth list\n$/,
-  );
+  const words = /^Nobody was signed in\. To see all sign-ins: validmind-auth list\n$/;
+  await world.says("logout", 0, words);
   await world.says("logout --all", 0, /^No sign-in is kept in .*credentials\.json\)\.\n$/);
 
   await world.says("logout --revoke", 0, "There was nothing to revoke");
@@ -179,10 +176,6 @@ cliTest("migrate: copies with a warning; --delete-source moves", async (world) =
   const report = { copied: [world.key], kept: [], deleted: [world.key], live_copies: [] };
   assertEquals([moved.json, moved.stderr], [report, ""]);
   assertEquals([to.get(world.key), world.backend.get(world.key)], [entry, undefined]);
-  await world.says(
-    "migrate --from file",
-    0,
-    /^There is nothing to migrate in .*credentials\.json\)\.\n$/,
-    { env },
-  );
+  const words = /^There is nothing to migrate in .*credentials\.json\)\.\n$/;
+  await world.says("migrate --from file", 0, words, { env });
 });

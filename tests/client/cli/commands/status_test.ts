@@ -80,13 +80,8 @@ cliTest("status: flags take the place of variables", async (world) => {
 cliTest("status, doctor: for a store that keeps nothing no login is named", async (world) => {
   for (const store of ["--backend memory", "--backend kv"]) {
     for (const [command, code] of [["status", 4], ["doctor", 1]] as const) {
-      await world.says(
-        `${command} ${store}`,
-        code,
-        "--backend file",
-        `!login ${store}`,
-        "!: run login",
-      );
+      const words = `!login ${store}`;
+      await world.says(`${command} ${store}`, code, "--backend file", words, "!: run login");
     }
   }
   const memory = { VM_OIDC_CREDENTIALS_BACKEND: "memory" };
@@ -119,11 +114,7 @@ cliTest("status: the scope that was granted", async (world) => {
   assertEquals((await world.says("status --json", 0)).json.granted_scope, "openid");
   const unnamed = { ...row, id_token: null };
   await world.backend.put(world.key, unnamed as unknown as typeof row);
-  await world.says(
-    "status",
-    0,
-    /^Signed in +as a person without a name from the provider$/m,
-  );
+  await world.says("status", 0, /^Signed in +as a person without a name from the provider$/m);
 });
 
 cliTest("status: the entries of each key of an encrypted store", async (world) => {
@@ -250,12 +241,8 @@ cliTest("list: a store without a list is named, with the way out", async (world)
   const store = "data:text/javascript,export class TeamStore{get(){}put(){}delete(){}}:TeamStore";
   const words = "error (backend_no_list): Cannot list credentials in TeamStore";
   await world.says(`list --backend '${store}'`, 1, words, "status --issuer");
-  await world.says(
-    `logout --all --backend '${store}'`,
-    1,
-    words,
-    "with issuer (VM_OIDC_ISSUER, --issuer) and clientId",
-  );
+  const said = "with issuer (VM_OIDC_ISSUER, --issuer) and clientId";
+  await world.says(`logout --all --backend '${store}'`, 1, words, said);
 });
 
 Deno.test("status: a token is valid to its last second", () => {

@@ -164,12 +164,8 @@ cliTest("exec: a relative folder of PATH is refused, before a token is got", asy
   const words = "PATH has the relative folder";
   const path = `${world.home}/data`;
   for (const folders of ["bin:/usr/bin", "/usr/bin:", "."]) {
-    await world.says(
-      `PATH=${folders} exec ls`,
-      126,
-      "error (program_failed): Cannot run ls",
-      words,
-    );
+    const said = "error (program_failed): Cannot run ls";
+    await world.says(`PATH=${folders} exec ls`, 126, said, words);
     await world.says(`PATH=${folders} exec ${path}`, 4, "login_required"); // it is not looked for
   }
 }, { ignore: !isPosix });

@@ -43,11 +43,7 @@ export function realm(key: SigningKey) {
     clients: [
       client("public"),
       client("dpop", {}, { "dpop.bound.access.tokens": "true" }),
-      client("secret", {
-        publicClient: false,
-        secret: SECRET,
-        serviceAccountsEnabled: true,
-      }),
+      client("secret", { publicClient: false, secret: SECRET, serviceAccountsEnabled: true }),
       client("key", {
         publicClient: false,
         clientAuthenticatorType: "client-jwt",

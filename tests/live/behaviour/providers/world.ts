@@ -33,10 +33,7 @@ export class MatrixWorld<P extends MatrixProvider = MatrixProvider> implements A
     this.backend = new FileCredentialsBackend();
   }
 
-  static async make<P extends MatrixProvider>(
-    provider: P,
-    client: ClientKind | TestClient,
-  ): Promise<MatrixWorld<P>> {
+  static async make<P extends MatrixProvider>(provider: P, client: ClientKind | TestClient) {
     const known = typeof client === "string" ? provider.client(client) : client;
     if (known.clientSecret !== undefined) rememberSecret(known.clientSecret);
     return new MatrixWorld(provider, known, await tempDir());

@@ -1,143 +1,13 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
-import { entryFrom } from "../../backends/common/read_backend.ts";
-import { backendError, secretsOf } from "../../backends/common/foreign_error.ts";
+import { backendError } from "../../backends/common/foreign_error.ts";
 import { Queue, untilAborted } from "../../backends/common/promises.ts";
-import { remember } from "../../backends/common/redaction.ts";
+import { entryFrom } from "../../backends/common/read_backend.ts";
 import { corruptEntry } from "../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, freshUntil, readClaims, type TokenKind } from "../entry/bearer.ts";
 import { isEntryOfKey } from "../credential_key.ts";
-import type { OidcIdentity } from "../options/resolve_identity.ts";
-import type { Runtime } from "../options/resolve_options.ts";
-import type { SessionOptions } from "../session_options.ts";
-import type { AskOptions } from "../sign_in/flow.ts";
-
-/** Options of a `TokenSource`. */
-export interface TokenSourceOptions {
-  identity: OidcIdentity;
-  /** The options as the caller gave them. */
-  call: SessionOptions;
-  stored: StoredCredential;
-  /** Whether the command line finds the store as well. */
-  isFound: boolean;
-  /** The token that goes on requests. */
-  bearer: TokenKind;
-  runtime: Runtime;
-  /** How a person is asked; absent where nobody is to be asked. */
-  ask: AskOptions | undefined;
-  /** Whether the person is asked for a first sign-in, too, and not only for another one. */
-  asksFirst: boolean;
-  /** Why no person may be asked, in words. */
-  silencedBy?: string | undefined;
-  /** Runs before the provider is needed at sign-in, and may refuse. */
-  beforeProvider: () => Promise<void>;
-}
-
-/** How long a token in its last minutes is used on while the provider cannot be reached. */
-const BRIDGE_MS = 10_000;
-
-/** The tokens that a session has in memory. A sign-out anywhere in this process ends them. */
-export class HeldTokens {
-  readonly #options: TokenSourceOptions;
-  #entry: OidcCredentials | undefined;
-  #bearer: Bearer | undefined;
-  #freshUntil = 0;
-  #forgets = 0;
-  /** The person of the last ID token, also after a sign-out. */
-  #person: { readonly sub: unknown } | undefined;
-  /** The era of the tokens in memory. */
-  #since = 0;
-
-  constructor(options: TokenSourceOptions) {
-    this.#options = options;
-  }
-
-  /** Another number after each sign-out. What began before one is not taken over after it. */
-  get era(): number {
-    return this.#forgets + this.#options.stored.signOuts;
-  }
-
-  /** The entry in use, for display. */
-  get entry(): OidcCredentials | undefined {
-    if (this.#since === this.era) return this.#entry;
-    return undefined;
-  }
-
-  /** The bearer in use, fresh or not. */
-  get bearer(): Bearer | undefined {
-    return this.entry && this.#bearer;
-  }
-
-  /** The bearer, while it is fresh. */
-  get fresh(): Bearer | undefined {
-    if (this.#options.runtime.now() < this.#freshUntil) return this.bearer;
-    return undefined;
-  }
-
-  /** The bearer, until its end. */
-  get alive(): Bearer | undefined {
-    if (isAlive(this.bearer, this.#options.runtime.now())) return this.bearer;
-    return undefined;
-  }
-
-  /**
-   * Takes over an entry.
-   *
-   * @param era The era in which it was read.
-   */
-  adopt(entry: OidcCredentials, era = this.era): void {
-    const { bearer, runtime } = this.#options;
-    remember(runtime.secrets, secretsOf(entry));
-    this.#since = era;
-    this.#entry = entry;
-    if (entry.id_token) this.#person = { sub: subOf(entry) };
-    this.#bearer = bearerOf(entry, bearer);
-    if (this.#bearer !== undefined) this.#freshUntil = freshUntil(this.#bearer);
-  }
-
-  /** Takes over an entry that is not stored: the next use goes to the store, to write it. */
-  adoptUnstored(entry: OidcCredentials): void {
-    this.adopt(entry);
-    this.#freshUntil = 0;
-  }
-
-  /** Notes that the refresh token works no more. */
-  dropRefreshToken(): void {
-    if (this.#entry !== undefined) this.#entry = { ...this.#entry, refresh_token: null };
-  }
-
-  /** Whether an entry is of another person than the session was, as far as their ID tokens tell. */
-  isOfAnother(entry: OidcCredentials): boolean {
-    return Boolean(this.#person && entry.id_token) && this.#person!.sub !== subOf(entry);
-  }
-
-  /** Gives the bearer out for some seconds more, up to its end. */
-  bridge(): void {
-    const { expiresAt = 0 } = this.bearer ?? {};
-    this.#freshUntil = Math.min(expiresAt, this.#options.runtime.now() + BRIDGE_MS);
-  }
-
-  /** Drops the tokens, and gives their entry. */
-  forget(): OidcCredentials | undefined {
-    const { entry } = this;
-    this.#forgets++;
-    this.#entry = this.#bearer = undefined;
-    return entry;
-  }
-}
-
-/** The person of an entry, as its ID token names one. */
-export function subOf({ id_token }: OidcCredentials): unknown {
-  return readClaims(id_token)?.sub;
-}
-
-/** Whether a bearer has not ended. */
-export function isAlive(bearer: Bearer | undefined, now: number): bearer is Bearer {
-  return bearer !== undefined && now < bearer.expiresAt;
-}
 
 /** The token by which a state of one sign-in is told from others; `undefined` where nothing is stored. */
 export type Grant = string | undefined;
@@ -185,7 +55,7 @@ class SharedState {
     const running = this.#flights;
     let flight = running.get(name);
     const end = () => running.get(name) === flight && running.delete(name);
-    if (flight === undefined) {
+    if (!flight) {
       const abort = new AbortController();
       flight = { promise: fn(abort.signal).finally(end), abort, waiters: 0 };
       running.set(name, flight);
@@ -217,20 +87,21 @@ const byBackend = new WeakMap<object, SharedState>();
 
 /** One credential in a backend, as every start reads it. `CredentialStore` changes it. */
 export class StoredCredential {
-  readonly backend: OidcCredentialsBackend;
-  readonly key: string;
   /** The same object for two backends that lead to one place. */
   readonly shared: SharedState;
 
-  constructor(backend: OidcCredentialsBackend, key: string) {
-    this.backend = backend;
-    this.key = key;
+  constructor(readonly backend: OidcCredentialsBackend, readonly key: string) {
     this.shared = sharedState(backend);
+  }
+
+  /** What this process keeps until it can be stored. */
+  get kept() {
+    return this.shared.unstored.get(this.key);
   }
 
   /** The entry of this process that could not be stored yet. */
   get unstored(): OidcCredentials | undefined {
-    return this.shared.unstored.get(this.key)?.entry;
+    return this.kept?.entry;
   }
 
   /** How often this process has signed out of the entry. */
@@ -247,7 +118,7 @@ export class StoredCredential {
   async read(forSignIn = false): Promise<OidcCredentials | undefined> {
     try {
       const entry = entryFrom(this.backend, await this.backend.get(this.key));
-      if (entry === undefined) return undefined;
+      if (!entry) return undefined;
       if (!isEntryOfKey(entry, this.key)) {
         if (forSignIn) return undefined;
         const reason = "the stored entry belongs to another issuer or client than its key names";
