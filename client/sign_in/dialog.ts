@@ -30,7 +30,7 @@ interface AskPersonOptions {
   signal: AbortSignal;
   /** Stores the tokens. Gives the new entry. */
   save: (tokens: TokenSet) => Promise<OidcCredentials>;
-  /** Looks for a sign-in that another program has stored meanwhile. Never throws. */
+  /** Looks for a sign-in that another program has stored meanwhile. A fault, as of a damaged row, is none. */
   look: () => Promise<OidcCredentials | undefined>;
   bearerIn: (entry: OidcCredentials) => Bearer | undefined;
 }
@@ -47,7 +47,7 @@ export async function askPerson(
   let looking: Promise<void> | undefined;
   /** Nobody waits for it: a store that hangs, or asks, holds up neither a poll nor the end. */
   const look = () => {
-    looking ??= options.look().then((entry) => {
+    looking ??= options.look().catch(() => undefined).then((entry) => {
       looking = undefined;
       found ??= entry;
       if (found) elsewhere.abort(new SignedInElsewhere("another program has signed in"));

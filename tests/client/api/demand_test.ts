@@ -509,6 +509,17 @@ whileAskedTest(
   },
 );
 
+whileAskedTest(
+  "a damaged sign-in elsewhere ends neither it nor the process",
+  GOLD,
+  async ({ amend, provider }) =>
+    amend({ access_token: "planted", id_token: await provider.idToken({ acr: { toString: 1 } }) }),
+  async ({ sign, stored }) => {
+    await sign();
+    assertEquals(readClaims(`${stored().id_token}`)?.acr, "gold");
+  },
+);
+
 demandTest(
   "another person's sign-in is not replaced that comes right before the write",
   async (context) => {
