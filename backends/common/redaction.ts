@@ -130,8 +130,11 @@ function base64Of(text: string) {
   });
 }
 
-/** One spelling, of the same length, for both kinds of base64 and of percent-encoding. */
+/**
+ * One spelling, of the same length, for both kinds of base64 and of percent-encoding, and for the host of an
+ * address, which is in small letters.
+ */
 function unify(text: string) {
   return text.replaceAll("+", "-").replaceAll("/", "_")
-    .replace(/%[\da-f]{2}/gi, (code) => code.toUpperCase());
+    .replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }

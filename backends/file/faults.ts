@@ -12,7 +12,7 @@ export const IN_CONTAINER = "In a container, VM_OIDC_NO_PERSIST=1 keeps the toke
 
 /** Throws the fault of a file that this module does not use, if it has one. */
 export function refuse(action: string, path: string, fault: PathFault | undefined): void {
-  if (fault === undefined) return;
+  if (!fault) return;
   throw new CredentialsBackendError("backend_denied", {
     action: `${action} ${path}`,
     reason: fault.reason,

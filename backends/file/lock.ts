@@ -83,7 +83,7 @@ export async function whileLocked<T>(
     }
     isWaiting = true;
     const lock = tryHold(path, key);
-    if (lock === undefined) return undefined;
+    if (!lock) return undefined;
     try {
       const result = fn(() => isStillAt(path, lock.info));
       // Awaiting a plain value would hold the lock for one more turn of the event loop.
@@ -107,7 +107,7 @@ const held = new Map<string, HeldLock>();
 /** `undefined` where another process has the lock, or this one has it for the same key. */
 function tryHold(path: string, key: string) {
   const own = held.get(path);
-  if (own !== undefined && isStillAt(path, own.info)) {
+  if (own && isStillAt(path, own.info)) {
     if (own.keys.has(key)) return undefined;
     own.keys.add(key);
     return own;

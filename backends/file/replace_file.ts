@@ -83,14 +83,14 @@ export function assertReplaceable(path: string, temp: string): void {
 export async function proveWrite(path: string, bytes: number): Promise<WriteProof> {
   let temp: Temp | undefined = createNew(path);
   const end = () => {
-    if (temp === undefined) return;
+    if (!temp) return;
     const isOwn = isStillThere(temp);
     temp.file.close();
     if (isOwn) removeIfPresent(temp.path);
     temp = undefined;
   };
   const take = () => {
-    if (temp === undefined || !isStillThere(temp)) return undefined;
+    if (!temp || !isStillThere(temp)) return undefined;
     const taken = temp;
     temp = undefined;
     taken.file.seekSync(0, Deno.SeekMode.Start);

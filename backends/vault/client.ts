@@ -154,19 +154,19 @@ export class VaultClient {
       signal,
       ...(this.#http && { client: this.#http }),
     };
+    // The name of a role is no secret, and Vault's words on a wrong one have it.
+    const secret = JSON.stringify({ ...request.body, role: undefined }).slice(0, LONGEST_SECRET);
     const { fetch } = this.#options;
     if (fetch === globalThis.fetch) assertSafe(address);
     const response = await fetch(url, init);
     const { status, headers } = response;
     if (status >= 300 && status < 400) {
       await response.body?.cancel();
-      return redirected(response, url);
+      return redirected(response, url, request.token ?? secret);
     }
     const text = await readText(response, signal, MAX_ANSWER_BYTES);
     if (text === undefined) return otherServer(`without end (status ${status})`);
     const body = parseObject(text);
-    // The name of a role is no secret, and Vault's words on a wrong one have it.
-    const secret = JSON.stringify({ ...request.body, role: undefined }).slice(0, LONGEST_SECRET);
     const words = vaultWords(body, [request.token ?? "", secret]);
     const trouble = troubleOf(status, text, words);
     const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
@@ -262,12 +262,17 @@ const TOO_LARGE = /too large|exceeds? (the )?(maximum|limit|allowed)/i;
  * A redirect, which the token does not follow. When the active node has died, a standby still names it
  * until another node is active. This passes. Its path tells it from the redirect of a proxy.
  */
-function redirected({ status, headers }: Response, url: string): VaultTrouble {
+function redirected(
+  { status, headers }: Response,
+  url: string,
+  secret: string,
+): VaultTrouble {
   const target = URL.parse(headers.get("location") ?? "//", url);
+  const host = redact(target?.host ?? "", [secret]);
   return {
-    reason:
-      `it redirects to ${target?.host || "nowhere"}, and the token goes only to the address ` +
-      `that was given`,
+    reason: `it redirects to ${
+      host || "nowhere"
+    }, and the token goes only to the address that was given`,
     advice: "Give the address of the active node, or of a balancer that knows it.",
     isPassing: (status === 307 || status === 308) && /\/v1\//.test(target?.pathname ?? ""),
   };

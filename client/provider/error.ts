@@ -1,6 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { parseRetryAfter } from "../../backends/common/http_answer.ts";
 import { printable } from "../../backends/common/printable.ts";
+import { redact, type Secrets } from "../../backends/common/redaction.ts";
 import { isEntraIssuer } from "../entry/bearer.ts";
 import { isOwnError, type RefusalKind, ValidMindAuthError } from "../errors.ts";
 import { named } from "../options/declaration.ts";
@@ -30,10 +31,11 @@ export function providerError(
   issuer: string,
   error: unknown,
   advice: RefusalAdvice,
+  secrets: Secrets,
 ): Error {
   if (isOwnError(error)) return error;
   const refusal = refusalIn(error);
-  if (refusal === undefined) return invalidAnswer(action, issuer, error);
+  if (!refusal) return invalidAnswer(action, issuer, error, secrets);
   const { headers } = (error as oauth.ResponseBodyError).response;
   return refusalError(action, issuer, refusal, advice, headers.get("retry-after"));
 }
@@ -74,11 +76,11 @@ export function invalidProvider(
 }
 
 /** The error for an answer that oauth4webapi does not take, or that a check of this folder refuses. */
-function invalidAnswer(action: string, issuer: string, error: unknown) {
+function invalidAnswer(action: string, issuer: string, error: unknown, secrets: Secrets) {
   const at = `${action} at ${issuer}`;
   const { code, cause } = Object(error);
   if (code === oauth.JSON_ATTRIBUTE_COMPARISON && cause?.attribute === "issuer") {
-    return otherIssuer(at, issuer, cause.body?.issuer);
+    return otherIssuer(at, issuer, redact(cause.body.issuer, secrets));
   }
   // The messages of oauth4webapi's errors are fixed texts. Their causes are not, and are left out.
   const text = printable(error instanceof Error ? error.message : "unknown error");
@@ -124,11 +126,14 @@ function remedyOfIdToken(code: unknown, text: string) {
   return `Check ${named("issuer")} and ${CLIENT_ID}, then ${ASK}`;
 }
 
-function otherIssuer(action: string, issuer: string, stated: unknown) {
-  const name = typeof stated === "string" ? `, ${printable(stated)}` : "";
+function otherIssuer(action: string, issuer: string, stated: string) {
   let remedy = "Give the issuer exactly as the provider states it.";
   if (isEntraIssuer(issuer)) {
     remedy = `Give the issuer with the tenant's id: ${new URL(issuer).origin}/<tenant id>/v2.0.`;
   }
-  return invalidProvider(action, `its discovery document names another issuer${name}`, remedy);
+  return invalidProvider(
+    action,
+    `its discovery document names another issuer, ${printable(stated)}`,
+    remedy,
+  );
 }

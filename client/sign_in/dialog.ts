@@ -62,7 +62,7 @@ export async function askPerson(
     await dialog.end(isUsable ? signedIn(provider, entry, options) : { kind: "error" });
     return entry;
   } catch (error) {
-    if (found !== undefined && error instanceof SignedInElsewhere) {
+    if (found && error instanceof SignedInElsewhere) {
       runtime.emit?.({ type: "sign_in_joined" });
       await dialog.end({ ...signedIn(provider, found, options), isElsewhere: true });
       return found;
@@ -108,7 +108,7 @@ class Dialog implements Disposable {
   readonly show = async (page: SignInPage) => {
     const { ask, runtime } = this.#options;
     // The page of a first try, whose scopes the provider has refused.
-    if (this.#opening !== undefined) await this.end({ kind: "denied" });
+    if (this.#opening) await this.end({ kind: "denied" });
     const answer = page.answer && this.#withWay(page.answer);
     this.#opening = openPrompt({ ...page, answer }, runtime.now);
     void showInBrowser(await this.#opening, page, ask); // not awaited: its program may be the browser itself

@@ -21,7 +21,7 @@ export class CredentialStore extends StoredCredential {
   /** The same, for a caller that holds the lock. */
   async loadLocked(): Promise<OidcCredentials | undefined> {
     const unstored = this.kept;
-    if (unstored === undefined) return await this.read();
+    if (!unstored) return await this.read();
     const { entry, replaces } = unstored;
     let isStored: boolean;
     try {
@@ -36,7 +36,7 @@ export class CredentialStore extends StoredCredential {
 
   /** The entry while another process holds the lock. Reports no fault. */
   async peek(): Promise<OidcCredentials | undefined> {
-    if (this.unstored !== undefined) return undefined;
+    if (this.unstored) return undefined;
     return await this.read().catch(() => undefined);
   }
 
@@ -126,7 +126,7 @@ export class CredentialStore extends StoredCredential {
       return await this.shared.queue.run(this.key, run, options.signal);
     } catch (error) {
       // The result of `fn` counts, also where the lock could not be released after it.
-      if (own !== undefined) return await own;
+      if (own) return await own;
       throw backendError("lock credentials in", this.backend, error);
     }
   }

@@ -112,6 +112,8 @@ const FINAL: [what: string, answer: Answer, code: CredentialsBackendErrorCode, w
   ["a redirect to nowhere", status(307), "backend_unavailable", "redirects to nowhere"],
   ["a way elsewhere", redirect("https://a.example/ui"), "backend_unavailable", "to a.example"],
   ["a choice of ways", redirect("https://a.example/v1/x", 300), "backend_unavailable", "to a.ex"],
+  ["a way with the token", redirect(`x://${TOKEN}`), "backend_unavailable", "to [removed]"],
+  ["a host with the token", redirect(`//${TOKEN}`), "backend_unavailable", "to [removed]"],
   ["a way by 302", redirect("https://a.example/v1/x", 302), "backend_unavailable", "to a.example"],
 ];
 

@@ -145,6 +145,9 @@ test("echo: of all that the session knows, in a provider's and an API's words", 
   const elsewhere = `http://localhost:1/${known.map(encodeURIComponent).join("/")}`;
   world.api.script.push(() => Response.redirect(elsewhere));
   assertNoSecret(await rejectsWith("api_unreachable", () => session.get("thing")), known);
+  world.api.script.push(() => Response.redirect(`http://${known[1]}.invalid`)); // in small letters then
+  const error = await rejectsWith("api_unreachable", () => session.get("thing"), "removed].inv");
+  assertNoSecret(error, [known[1]!.toLowerCase()]);
   world.api.script.push(
     () => new Response("no", { status: 401 }),
     () => new Response(known.join(" "), { status: 400 }),
@@ -165,6 +168,17 @@ test.signedIn("echo: the tokens of a refused answer are not shown by the next on
   assertNoSecret(await rejectsWith("login_required", refresh, "odd_error"), secrets);
   world.clock.advance(60_000); // not tried again earlier
   assertNoSecret(await rejectsWith("provider_unavailable", refresh, "server_error"), secrets);
+});
+
+test.signedIn("echo: of a token in a discovery document", async ({ stored, ...world }) => {
+  const { provider, options } = world;
+  const { refresh_token: known } = stored();
+  for (const [name, code] of [["issuer", "invalid"], ["token_endpoint", "unavailable"]] as const) {
+    provider.discovery = { [name]: `${provider.issuer}/${known}` };
+    const session = await world.signIn(options);
+    const error = await rejectsWith(`provider_${code}`, () => renew(session), "removed]");
+    assertNoSecret(error, [`${known}`]);
+  }
 });
 
 /** What an HTTP client throws that puts the whole request on its errors. */
