@@ -36,7 +36,9 @@ export function adviceOnDenial(path: string): string {
   const advice = "Check the owner and mode of it and its folder.";
   if (isWindows) return advice;
   const both = [dirname(path), path].map(quoteArgument).join(" ");
-  return `${advice} If they are yours, run: chmod u+rwX ${both}`;
+  // As of root, who ran this program in the person's home.
+  const otherwise = "If another user made them, move the folder away, or use another path.";
+  return `${advice} ${otherwise} If they are yours, run: chmod u+rwX ${both}`;
 }
 
 /** The fault of a file of another user, who could read or replace its content. */

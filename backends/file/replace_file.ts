@@ -64,6 +64,21 @@ export interface WriteProof {
   end(): void;
 }
 
+/**
+ * Refuses a file that is mounted by itself, as into a container: no other one can take its place, and no
+ * link to it leads out of its mount.
+ */
+export function assertReplaceable(path: string, temp: string): void {
+  try {
+    removeIfPresent(temp);
+    Deno.linkSync(path, temp);
+    removeIfPresent(temp);
+  } catch (error) {
+    if ((error as { code?: string }).code === "EXDEV") throw error;
+    // There is no file, or the file system has no links.
+  }
+}
+
 /** Writes a proof in the place of one that a crash left. The caller alone uses the path. */
 export async function proveWrite(path: string, bytes: number): Promise<WriteProof> {
   let temp: Temp | undefined = createNew(path);

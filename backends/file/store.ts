@@ -15,6 +15,7 @@ import { fileError } from "./faults.ts";
 import { lockLost, shortHash, whileLocked, withKeyLock } from "./lock.ts";
 import { assertDeletable, leftFiles, removeFile, tryRemove } from "./remove_file.ts";
 import {
+  assertReplaceable,
   closeFolder,
   makeFolder,
   proveWrite,
@@ -167,7 +168,9 @@ export class FileStore {
       const { document, info } = readDocument(path);
       assertWritable(document, path);
       const bytes = (info?.size ?? 0) + ENTRY_BYTES;
-      return await proveWrite(`${path}.${shortHash(key)}.tmp`, bytes);
+      const temp = `${path}.${shortHash(key)}.tmp`;
+      assertReplaceable(path, temp);
+      return await proveWrite(temp, bytes);
     } catch (error) {
       throw fileError("write", path, error);
     }
