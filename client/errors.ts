@@ -325,12 +325,7 @@ export class ApiError extends ValidMindAuthError {
    * @param body The beginning of the answer.
    * @param demand The API's demand.
    */
-  constructor(
-    parts: ValidMindAuthErrorParts,
-    status: number,
-    body: string,
-    demand?: ApiDemand,
-  ) {
+  constructor(parts: ValidMindAuthErrorParts, status: number, body: string, demand?: ApiDemand) {
     const code = status === 401 ? "unauthorized" : "api_error";
     super(demand ? "reauthentication_required" : code, parts);
     this.status = status;

@@ -31,11 +31,7 @@ export async function run({ flags: given, args, command }: CommandCall) {
 }
 
 /** Signs in, and tells whether the stored sign-in did not serve. */
-async function signIn(
-  target: SignInTarget | undefined,
-  flags: FlagValues,
-  action: string,
-) {
+async function signIn(target: SignInTarget | undefined, flags: FlagValues, action: string) {
   if (target === undefined) return false;
   const { backend, identity } = target;
   assertPersistent(backend, action);
