@@ -118,15 +118,14 @@ export class ApiClient {
    * sign-in, where the API demands one and the person may be asked.
    */
   async #exchange(request: ApiRequest) {
-    const { url, init } = request;
+    const { init } = request;
     const { tokens, session } = this.#options;
     const signal = init.signal ?? undefined;
     const credentials = await this.#options.credentials({ signal });
     let response = await this.#transport.send(request, credentials);
-    if (!tokens) return response;
     // After a redirect to another origin, a refusal is not about the session's token.
-    if ((URL.parse(response.url) ?? url).origin !== url.origin) return response;
-    let demand = await this.#demandOf(response);
+    if (!tokens || request.isAway) return response;
+    let demand = await this.#demandOf(request, response);
     if (!demand && response.status !== 401) return response;
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
     if (!isReplayable(init.body)) {
@@ -139,14 +138,14 @@ export class ApiClient {
     const renewed = await this.#renew({ rejected: credentials.headers, demand, signal }, response);
     if (renewed) {
       response = await this.#sendAgain(request, response, renewed);
-      demand = await this.#demandOf(response);
+      demand = await this.#demandOf(request, response);
     }
     // The person is asked once: another demand is an error.
     if (demand && session && !NAMES_API.test(demand.scope ?? "")) {
       await session.signIn({ for: { demand }, signal });
       const other = await this.#options.credentials({ signal });
       response = await this.#sendAgain(request, response, other);
-      demand = await this.#demandOf(response);
+      demand = await this.#demandOf(request, response);
     }
     if (!demand) return response;
     throw await this.#apiError(request, response, demand);
@@ -161,9 +160,9 @@ export class ApiClient {
   }
 
   /** The demand of an answer. One that echoes what the session knows is none. */
-  async #demandOf({ status, headers }: Response) {
+  async #demandOf({ isAway }: ApiRequest, { status, headers }: Response) {
     const begin = "insufficient_"; // RFC 9470, Microsoft Entra, RFC 6750
-    if (![401, 403].includes(status)) return undefined;
+    if (isAway || ![401, 403].includes(status)) return undefined;
     if (!headers.get("www-authenticate")?.includes(begin)) return undefined;
     const { findChallenge } = await import("./api_metadata.ts");
     const demand = readDemand(await findChallenge(headers, "error", begin));
@@ -193,7 +192,8 @@ export class ApiClient {
     const base = this.#base;
     const text = String(input);
     const url = URL.parse(text, base);
-    if (url && url.origin === base?.origin) {
+    // Not by the origin of the URL: a blob: has that of its maker, and a user's name would replace the bearer.
+    if (base && url?.href.startsWith(`${base.origin}/`)) {
       if (/^\s*[/\\]/.test(text)) putBelow(base, url);
       return url;
     }

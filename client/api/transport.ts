@@ -30,6 +30,8 @@ export interface ApiRequest {
   init: RequestInit;
   /** Its address in words; without them it is that of the option. */
   place?: string;
+  /** Whether a redirect has led its last answer away from the API, and so from the session's headers. */
+  isAway?: boolean;
 }
 
 /** Sends a session's requests, each within the time limit, and follows redirects. */
@@ -42,8 +44,11 @@ export class ApiTransport {
 
   /** Gives the answer when it begins. The time limit does not cover its body. */
   async send(request: ApiRequest, credentials: ApiCredentials) {
-    const hop = { ...request, init: withHeaders(request.init, credentials.headers) };
-    return await this.#within(hop, (signal) => this.#follow(hop, credentials, signal));
+    const init = withHeaders(request.init, credentials.headers);
+    const hop = { ...request, init, isAway: false };
+    const response = await this.#within(hop, (signal) => this.#follow(hop, credentials, signal));
+    request.isAway = hop.isAway;
+    return response;
   }
 
   /** The body of an answer as text, cut off after `maxBytes`. */
@@ -80,6 +85,7 @@ export class ApiTransport {
       await response.body?.cancel();
       signal.throwIfAborted(); // a caller's fetch may ignore it
       const isElsewhere = target.origin !== hop.url.origin;
+      hop.isAway ||= isElsewhere;
       hop.url = target;
       hop.init = isElsewhere ? withoutSecrets(next, own) : next;
     }

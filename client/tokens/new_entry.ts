@@ -51,9 +51,9 @@ export function toEntry(
   };
 }
 
-/** The names of a scope in one order, since theirs says nothing. */
+/** The names of a scope in one order, since theirs says nothing. That of a damaged row is none. */
 function inOrder(scope: unknown) {
-  return `${scope}`.split(" ").toSorted().join(" ");
+  return typeof scope === "string" && scope.split(" ").toSorted().join(" ");
 }
 
 /** The end of the bearer: that of an ID token by its claims, and that of another token as it is stated. */

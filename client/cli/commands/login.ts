@@ -11,7 +11,7 @@ import {
   sessionOptions,
   type SignInTarget,
 } from "../sign_in_target.ts";
-import { keepApi } from "./config.ts";
+import { keepApi } from "../config/keep_api.ts";
 import { readStatus, statusText } from "./status.ts";
 
 export async function run({ flags: given, args, command }: CommandCall) {
