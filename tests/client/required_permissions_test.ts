@@ -70,6 +70,7 @@ const OF_CLIENT =
   "VM_OIDC_SCOPE VM_OIDC_AUDIENCE VM_OIDC_PROFILE VM_OIDC_FLOW VM_OIDC_CLIENT_SECRET " +
   "VM_OIDC_CLIENT_SECRET_FILE VM_OIDC_CLIENT_KEY_FILE VM_OIDC_CLIENT_ASSERTION_FILE " +
   "VM_OIDC_CLIENT_ASSERTION VM_OIDC_INTERACTIVE CI VM_AUTH_DEBUG";
+const [OF_KEY, AT_ISSUER] = ["VM_API_KEY=k VM_API_SECRET=s", `VM_OIDC_ISSUER=${OIDC.issuer}`];
 const MORE = `${OF_CLIENT} VM_API_TIMEOUT`;
 const JOB = "env sign_in: ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 const WHO = "VM_OIDC_ISSUER VM_OIDC_CLIENT_ID";
@@ -119,15 +120,11 @@ const INIT: Row[] = [
     `env always: ${WHO}; env optional: ${PROXY}; net always: [::1]:8080; ${NET_SIGN_IN}`,
     "VM_OIDC_CLIENT_ID=c",
   ],
-  [
-    { ...IN_MEMORY, issuer: undefined },
-    `env always: VM_OIDC_ISSUER; ${BOTH}`,
-    `VM_OIDC_ISSUER=${OIDC.issuer}`,
-  ],
+  [{ ...IN_MEMORY, issuer: undefined }, `env always: VM_OIDC_ISSUER; ${BOTH}`, AT_ISSUER],
 
   // An API key needs neither provider nor backend.
   [{ ...KEY, ...BARE, credentialsBackend: declaring([]) }, NET_ALWAYS!],
-  [BARE, BY_KEY, "VM_API_KEY=k VM_API_SECRET=s"],
+  [BARE, BY_KEY, OF_KEY],
   [
     { ...DOTS, timeoutMs: 5 },
     `env always: ${API_KEY} VM_API_MODEL VM_API_URL VM_API_HOST; ` +
@@ -140,20 +137,16 @@ const INIT: Row[] = [
   [BARE, `${BY_KEY}; read always: /s`, "VM_API_KEY=k VM_API_SECRET_FILE=/s"],
 
   // Beside an issuer or a client of the code an API key in the variables does not count, and the reverse.
-  [
-    { ...OIDC, ...BARE, ...MEMORY },
-    `env optional: ${WHO} ${OF_CLIENT}; ${BOTH}`,
-    "VM_API_KEY=k VM_API_SECRET=s",
-  ],
+  [{ ...OIDC, ...BARE, ...MEMORY }, `env optional: ${WHO} ${OF_CLIENT}; ${BOTH}`, OF_KEY],
   [
     { clientId: "my-app", ...BARE, ...MEMORY },
     `env always: VM_OIDC_ISSUER; env optional: VM_OIDC_CLIENT_ID ${OF_CLIENT}; ${BOTH}`,
-    `VM_OIDC_ISSUER=${OIDC.issuer} VM_API_KEY=k VM_API_SECRET=s`,
+    `${AT_ISSUER} ${OF_KEY}`,
   ],
   [
     { apiKey: "k", ...BARE, ...MEMORY },
     `env always: ${API_KEY}; env optional: VM_API_SECRET_FILE; ${NET_ALWAYS}`,
-    `VM_OIDC_ISSUER=${OIDC.issuer} VM_OIDC_CLIENT_ID=c VM_API_SECRET=s`,
+    `${AT_ISSUER} VM_OIDC_CLIENT_ID=c VM_API_SECRET=s`,
   ],
 
   // The client's proof.
@@ -170,7 +163,7 @@ const INIT: Row[] = [
   [
     { ...IN_MEMORY, flow: "token_exchange" },
     `${BOTH}; env optional: ${WHO} VM_OIDC_SUBJECT_TOKEN_FILE; read sign_in: /t`,
-    `VM_OIDC_ISSUER=${OIDC.issuer} VM_OIDC_CLIENT_ID=my-app VM_OIDC_SUBJECT_TOKEN_FILE=/t`,
+    `${AT_ISSUER} VM_OIDC_CLIENT_ID=my-app VM_OIDC_SUBJECT_TOKEN_FILE=/t`,
   ],
 
   [{ ...FULL, credentialsBackend: new SpyBackend() }, BOTH],

@@ -1,9 +1,10 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   ApiError,
   clearOidcCredentials,
   createSession,
   type OidcCredentialsBackend,
+  type ValidMindAuthError,
 } from "@validmind/auth";
 import { json } from "../../support/http_server.ts";
 import { HOUR, refreshes, renew, type ScriptedWorld, test } from "../../support/provider_world.ts";
@@ -12,18 +13,27 @@ import { replace } from "../../support/replace.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 
 const refuse = (error: string, more: object = {}, status = 400) => () =>
-  json({ error, ...more }, status);
+  json({ error, error_description: "The session has ended", ...more }, status);
 
 /** Answers to a refresh; whether the grant stays, and whether a person who is there is asked. */
 const ANSWERS: [what: string, answer: () => Response, code: AnyErrorCode, stays: boolean][] = [
   ["over", refuse("invalid_grant"), "login_required", false],
   ["refused", refuse("invalid_grant", { suberror: "message_only" }), "login_required", true],
-  ["refused, by an unknown code", refuse("E1234"), "login_required", true],
+  ...["E1234", "interaction_required", "invalid_token", "<b>no</b>"].map(
+    (error): typeof ANSWERS[number] => [`refused, ${error}`, refuse(error), "login_required", true],
+  ),
+  ...[400, 401, 403].map((status): typeof ANSWERS[number] => [
+    `refused, ${status} without a text`,
+    () => new Response(null, { status }),
+    "login_required",
+    true,
+  ]),
   ["denied", refuse("access_denied"), "login_required", true],
   ["flow", refuse("unauthorized_client"), "login_required", true],
   ["scope", refuse("invalid_scope"), "login_required", true],
   ["wait", refuse("slow_down"), "login_required", true],
   ["client", refuse("invalid_client", {}, 401), "provider_refused", true],
+  ["client, by its proof", refuse("invalid_dpop_proof", {}, 401), "provider_refused", true],
   ["fault", refuse("invalid_grant", {}, 503), "provider_unavailable", true],
 ];
 
@@ -32,15 +42,29 @@ for (const [what, answer, code, stays] of ANSWERS) {
     const before = world.stored();
     world.clock.advance(HOUR);
     world.provider.script.token.push(answer);
-    const words = code === "login_required" ? ["init()"] : [];
-    await rejectsWith(code, () => session.accessToken(), ...words);
+    const said = await answer().text() === ""
+      ? "and no text, or a proxy did"
+      : "The session has ended";
+    const refused = stays ? ["the provider refused to refresh it", said] : [said];
+    const words = code === "login_required" ? [...refused, "init()"] : [];
+    const { cause } = await rejectsWith(code, () => session.accessToken(), ...words);
     assertEquals(world.backend.get(world.key), stays ? before : undefined);
 
-    if (!stays) return void await rejectsWith("login_required", () => session.accessToken());
+    if (!stays) {
+      assertEquals((cause as ValidMindAuthError).oauthError, "invalid_grant");
+      assertStringIncludes((cause as Error).message, "invalid_grant (The session has ended).");
+      assertEquals((await session.status()).refreshable, false);
+      await rejectsWith("login_required", () => session.accessToken(), "no sign-in is stored");
+      return;
+    }
     const isFault = code === "provider_unavailable";
     if (!isFault) {
       await rejectsWith(code, () => session.accessToken(), ...words);
-      assertEquals(refreshes(world), 1, "not tried again for a minute by this session");
+      assertEquals(
+        [refreshes(world), (await session.status()).refreshable],
+        [1, true],
+        "not tried again for a minute by this session",
+      );
       world.clock.advance(60_000);
     }
     assert(world.provider.isActive(await session.accessToken()));
@@ -49,13 +73,14 @@ for (const [what, answer, code, stays] of ANSWERS) {
 
   test.signedIn(`kind ${what}: a person who is there is ${code === "login_required" ? "asked once" : "not asked"}`, async (world) => {
     world.clock.advance(HOUR);
-    world.provider.script.token.push(answer);
+    world.provider.script.token.push(...stays ? [answer, answer] : [answer]);
+    await rejectsWith(code, () => world.signIn({ interactive: false }));
     if (code !== "login_required") {
       await rejectsWith(code, () => world.signIn());
       return assertEquals(world.codes.length, 1);
     }
     const session = await world.signIn();
-    assertEquals([refreshes(world), world.codes.length], [1, 2]);
+    assertEquals([refreshes(world), world.codes.length], [stays ? 2 : 1, 2]);
     assert(world.provider.isActive(await session.accessToken()));
   });
 }
@@ -80,16 +105,6 @@ test.signedIn("storm: after a new token that the API refuses, too, no 401 leads 
   world.clock.advance(HOUR); // an expiry still does
   await assertRejects(() => session.get("thing"), ApiError);
   assertEquals(refreshes(world), 4); // and after a minute also a 401
-});
-
-test.signedIn("storm: within the minute a token that another session has stored is used", async ({ session, ...world }) => {
-  world.api.reject(2);
-  await assertRejects(() => session.get("thing"), ApiError);
-  await renew(await world.signIn());
-  world.provider.reset();
-  world.api.reject(1);
-  await session.get("thing");
-  assertEquals(refreshes(world), 0);
 });
 
 test("sign-out: it ends every session of the process that uses the entry, by whatever object", async (world) => {

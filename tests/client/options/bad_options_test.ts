@@ -25,17 +25,18 @@ const NO_OIDC = { issuer: undefined, clientId: undefined };
 /** Options that differ from good ones, with variables among them, and words of the error. */
 type Row = [change: Record<string, unknown>, ...words: string[]];
 
+const API_HOST = "apiHost (VM_API_HOST, --api-host)";
+const URI = "redirectUri (VM_OIDC_REDIRECT_URI, --redirect-uri)";
+const NO_HOST = { apiHost: undefined };
+const OF_ANOTHER = { ...NO_HOST, VM_API_HOST: "https://b.example/", VM_OIDC_CLIENT_ID: "another" };
+
 const TEXTS = ["issuer", "clientId", "clientSecret", "scope", "profile", "apiHost", "apiUrl"];
 
 const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
   invalid_options: [
     [{ flow: "devise" }, 'option "flow" is not one of auto, device, browser', '"device"?'],
     [{ VM_OIDC_FLOW: "devise" }, "VM_OIDC_FLOW", "auto, device, browser"],
-    [
-      { redirectUri: "https://h.example.com/cb" },
-      "redirectUri (VM_OIDC_REDIRECT_URI, --redirect-uri)",
-      "listen",
-    ],
+    [{ redirectUri: "https://h.example.com/cb" }, URI, "listen"],
     [{ listen: "0.0.0.0:80" }, "listen (VM_OIDC_LISTEN, --listen)"],
     [{ authorizationParameters: { state: "x" } }, "authorizationParameters", "state"],
     [{ clientid: "x" }, 'unknown option "clientid"', "clientId"],
@@ -81,19 +82,12 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     [{ clientId: undefined }, "VM_OIDC_CLIENT_ID", "Give clientId"],
 
     ...["api.example.com", "me:pw@api.example.com", "a.example/?token=hidden", "javascript:x"].map(
-      (apiHost): Row => [{ apiHost }, "apiHost (VM_API_HOST, --api-host) is not an http(s) URL"],
+      (apiHost): Row => [{ apiHost }, `${API_HOST} is not an http(s) URL`],
     ),
-    [
-      { apiHost: "https://me:pw@api.example.com/" },
-      "apiHost (VM_API_HOST, --api-host)",
-      "password",
-    ],
-    [{ apiHost: "https://me@api.example.com/" }, "apiHost (VM_API_HOST, --api-host)", "user name"],
-    [{ apiUrl: "https://:pw@api.example.com/" }, "apiHost (VM_API_HOST, --api-host)", "user name"],
-    [
-      { apiHost: undefined, VM_API_URL: "https://me:pw@a.example/" },
-      "apiHost (VM_API_HOST, --api-host)",
-    ],
+    [{ apiHost: "https://me:pw@api.example.com/" }, API_HOST, "password"],
+    [{ apiHost: "https://me@api.example.com/" }, API_HOST, "user name"],
+    [{ apiUrl: "https://:pw@api.example.com/" }, API_HOST, "user name"],
+    [{ ...NO_HOST, VM_API_URL: "https://me:pw@a.example/" }, API_HOST],
 
     ...["a\nb", "модель"].map((model): Row => [{ model }, "model"]),
     [{ model: undefined, VM_API_MODEL: "a\nb" }, "VM_API_MODEL"],
@@ -104,13 +98,9 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
   ],
   insecure_url: [
     [{ issuer: "http://login.example.com" }, "http://login.example.com"],
-    [
-      { apiHost: "http://api.example.com/" },
-      "http://api.example.com",
-      "apiHost (VM_API_HOST, --api-host)",
-    ],
+    [{ apiHost: "http://api.example.com/" }, "http://api.example.com", API_HOST],
     [{ apiUrl: "http://api.example.com/" }, "http://api.example.com"],
-    [{ apiHost: undefined, VM_API_HOST: "http://a.example/" }, "http://a.example"],
+    [{ ...NO_HOST, VM_API_HOST: "http://a.example/" }, "http://a.example"],
   ],
   conflicting_credentials: [
     [KEY, "VM_API_KEY", "VM_OIDC_ISSUER"],
@@ -126,28 +116,15 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     [{ ...NO_OIDC, VM_API_KEY: "k" }, "VM_API_SECRET"],
   ],
   api_host_missing: [
-    [
-      { apiHost: undefined },
-      "no API is named",
-      "apiHost (VM_API_HOST, --api-host)",
-      "settings.json",
-    ],
+    [NO_HOST, "no API is named", API_HOST, "settings.json"],
     [{ ...NO_OIDC, ...KEY, apiHost: undefined }, "your administrator knows it"],
     // Both places and the way on, for hosts that are of another sign-in.
     [
-      { apiHost: undefined, VM_API_HOST: "https://b.example/", VM_OIDC_CLIENT_ID: "another" },
+      OF_ANOTHER,
       "the apiHost of the variables does not count: that place names another clientId than",
       "Give apiHost",
     ],
-    [
-      {
-        issuer: "http://localhost:1",
-        apiHost: undefined,
-        VM_API_HOST: "https://b.example/",
-        VM_OIDC_CLIENT_ID: "another",
-      },
-      "does not count", // before any default
-    ],
+    [{ issuer: "http://localhost:1", ...OF_ANOTHER }, "does not count"], // before any default
   ],
   missing_model: [
     [{ model: undefined }, "VM_API_MODEL"],

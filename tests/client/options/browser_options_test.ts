@@ -33,15 +33,14 @@ const LISTEN = "127.0.0.1:8765";
 const HUB_ENV = { VM_OIDC_LISTEN: LISTEN, JUPYTERHUB_PUBLIC_HUB_URL: HUB };
 const URI_ENV = { VM_OIDC_REDIRECT_URI: "http://127.0.0.1:9000/x" };
 const PROXY = "https://h.example.com/proxy/absolute";
+const ENTRA = "https://login.microsoftonline.com/common/v2.0";
+const AT = `/callback ${LISTEN}`;
 const [LOOPBACK, USUAL] = ["http://127.0.0.1", "http://127.0.0.1:40000/callback /callback"];
 
 const GOOD: [given: Given, expected: string][] = [
   [{}, `${USUAL} 127.0.0.1:0`],
   // Entra accepts any port at localhost alone.
-  [
-    { issuer: "https://login.microsoftonline.com/common/v2.0" },
-    "http://localhost:40000 / 127.0.0.1:0 [::1]",
-  ],
+  [{ issuer: ENTRA }, "http://localhost:40000 / 127.0.0.1:0 [::1]"],
   [{ redirectUri: `${LOOPBACK}:80/cb` }, `${LOOPBACK}:80/cb /cb 127.0.0.1:80`],
   [{ redirectUri: "http://[::1]/cb" }, "http://[::1]:40000/cb /cb [::1]:0"],
   [{ env: URI_ENV }, `${LOOPBACK}:9000/x /x 127.0.0.1:9000`],
@@ -56,13 +55,10 @@ const GOOD: [given: Given, expected: string][] = [
   ],
   [
     { env: { ...HUB_ENV, VM_OIDC_LISTEN: "127.0.0.1:8765,8766" } },
-    `${HUB}user-redirect/proxy/8765/callback /callback ${LISTEN} 127.0.0.1:8766`,
+    `${HUB}user-redirect/proxy/8765/callback ${AT} 127.0.0.1:8766`,
   ],
   [{ env: { JUPYTERHUB_PUBLIC_HUB_URL: HUB } }, `${USUAL} 127.0.0.1:0`],
-  [
-    { env: { ...HUB_ENV, JUPYTERHUB_PUBLIC_HUB_URL: "" } },
-    `${LOOPBACK}:8765/callback /callback ${LISTEN}`,
-  ],
+  [{ env: { ...HUB_ENV, JUPYTERHUB_PUBLIC_HUB_URL: "" } }, `${LOOPBACK}:8765/callback ${AT}`],
   // The absolute form of jupyter-server-proxy keeps the path.
   [
     { redirectUri: `${PROXY}/{port}/cb`, listen: LISTEN },

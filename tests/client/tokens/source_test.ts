@@ -8,16 +8,8 @@ import { EntryUse } from "../../../client/tokens/entry_use.ts";
 import { TokenSource } from "../../../client/tokens/source.ts";
 import { replace } from "../../support/replace.ts";
 import type { TokenSourceOptions } from "../../../client/tokens/held_tokens.ts";
-import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { tokensOf } from "../../support/entries.ts";
 import { withEnv } from "../../support/own_env.ts";
-import {
-  answerWith,
-  HOUR,
-  oidcProviderWorld,
-  scriptedProviderWorld,
-  test,
-} from "../../support/provider_world.ts";
+import { answerWith, HOUR, oidcProviderWorld, test } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
@@ -147,23 +139,6 @@ Deno.test("tokens: the audience goes on every request, and into key and entry", 
   assertEquals(world.backend.get(`${world.key}|my api`)?.audience, "my api");
 });
 
-test.signedIn("tokens: a refused refresh token drops the entry, and nobody is asked", async ({ session, ...world }) => {
-  const secrets = tokensOf(world.stored());
-  world.clock.advance(HOUR);
-  const ended = { error: "invalid_grant", error_description: "Session not active" };
-  world.provider.script.token.push(() => Response.json(ended, { status: 400 }));
-  const words = ["the provider ended the sign-in: ", "invalid_grant (Session not active)."];
-  const run = () => session.accessToken();
-  const error = await rejectsWith("login_required", run, ...words, "init()");
-  assertEquals((error.cause as { oauthError?: string }).oauthError, "invalid_grant");
-  assertNoSecret(error, secrets);
-  assertEquals([world.backend.get(world.key), world.codes.length], [undefined, 1]);
-  assertEquals((await session.status()).refreshable, false);
-  await rejectsWith("login_required", run, "no sign-in is stored");
-  await createSession(world.options); // this one may ask
-  assertEquals(world.codes.length, 2);
-});
-
 test("tokens: a refused refresh token is not sent again, where it cannot be removed either", async (world) => {
   const credentialsBackend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend });
@@ -211,52 +186,6 @@ Deno.test("tokens: the last DPoP key is kept for use, and no former one", async 
   assert(await use.importKey({ ...one }) === first);
   await use.importKey(other);
   assert(await use.importKey(one) !== first);
-});
-
-/** Any refusal may come from a provider that no list knows. Only invalid_grant ends the sign-in. */
-const REFUSALS: [what: string, answer: Response, ...words: string[]][] = [
-  ...["interaction_required", "invalid_token", "unauthorized_client", "E1234", "<b>no</b>"].map(
-    (error): typeof REFUSALS[number] => [
-      error,
-      Response.json({ error, error_description: "The session has ended" }, { status: 400 }),
-      "the provider refused to refresh it",
-      "The session has ended",
-    ],
-  ),
-  ...[400, 401, 403].map((status): typeof REFUSALS[number] => [
-    `status ${status} and no text`,
-    new Response(null, { status }),
-    "and no text, or a proxy did",
-    `status ${status}`,
-  ]),
-];
-
-for (const [what, answer, ...words] of REFUSALS) {
-  test.signedIn(`tokens: ${what} at a refresh wants the person, and keeps the entry`, async ({ session, ...world }) => {
-    world.clock.advance(HOUR);
-    const before = world.stored();
-    const refuse = () => answer.clone();
-    world.provider.script.token.push(refuse, refuse, refuse);
-    await rejectsWith("login_required", () => session.accessToken(), ...words, "init()");
-    const options = { ...world.options, interactive: false };
-    await rejectsWith("login_required", () => createSession(options), ...words);
-    assertEquals([world.stored(), world.codes.length], [before, 1]);
-    assertEquals((await session.status()).refreshable, true);
-    await createSession(world.options);
-    assertEquals([world.codes.length, world.provider.script.token.length], [2, 0]);
-  });
-}
-
-Deno.test("tokens: a refusal of the client itself keeps the entry, asks nobody and is told", async () => {
-  for (const error of ["invalid_client", "invalid_dpop_proof"]) {
-    await using world = await scriptedProviderWorld();
-    await createSession(world.options);
-    world.clock.advance(HOUR);
-    const before = world.stored();
-    world.provider.script.token.push(() => oauthError(error, 401));
-    await rejectsWith("provider_refused", () => createSession(world.options), error);
-    assertEquals([world.stored(), world.codes.length], [before, 1]);
-  }
 });
 
 test("tokens: a token in its last minutes bridges an outage, asking every ten seconds", async (world) => {
