@@ -191,8 +191,8 @@ async function copy(
   const present = await readEntry(to, key);
   if (present && parseExpiry(present.expires_at) >= parseExpiry(entry.expires_at)) return "kept";
   if (!present && wasThere) return undefined;
-  const isReplaced = (found: OidcCredentials | undefined) => sameJson(found, present);
-  const stored = await guarded("write", to, () => to.put(key, entry, { isReplaced }));
+  const put = () => to.put(key, entry, { isReplaced: (found) => sameJson(found, present) });
+  const stored = await guarded("write", to, put);
   if (stored === false) return undefined;
   if (sameJson(await readEntry(to, key), entry)) return "copied";
   throw new CredentialsBackendError("backend_unproven", {

@@ -160,7 +160,7 @@ function lookAtFolder(path: string) {
 /** Whether nobody else can have put a pipe or a link in the place of a file since a look at it. */
 export function staysInPlace(path: string, { uid }: Deno.FileInfo): boolean {
   const folder = lookAtFolder(path);
-  if (folder === undefined || ((folder.mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0) return false;
+  if (!folder || ((folder.mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0) return false;
   const user = self() === -1 ? uid : self();
   return [0, user].some((one) => one === folder.uid);
 }

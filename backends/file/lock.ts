@@ -114,7 +114,7 @@ function tryHold(path: string, key: string) {
   }
   const file = openLockFile(path);
   const info = file && tryLock(file, path);
-  if (file === undefined || info === undefined) return undefined;
+  if (!file || !info) return undefined;
   const lock = { file, info, keys: new Set([key]) };
   held.set(path, lock);
   return lock;
@@ -153,7 +153,7 @@ function release(lock: HeldLock, path: string, key: string) {
 function openLockFile(path: string) {
   try {
     const found = lookIfPresent(path);
-    if (found !== undefined) refuse(ACTION, path, faultOfKind(found));
+    if (found) refuse(ACTION, path, faultOfKind(found));
     const createNew = found === undefined;
     const options = { read: true, write: true, createNew, mode: 0o600 };
     return whileHeld(() => Deno.openSync(path, options));

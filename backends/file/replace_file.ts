@@ -173,7 +173,7 @@ export function removeIfPresent(path: string): void {
 export function makeFolder(file: string): void {
   const path = dirname(file);
   try {
-    if (lookIfPresent(path, Deno.statSync) !== undefined) return;
+    if (lookIfPresent(path, Deno.statSync)) return;
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     const { PermissionDenied } = Deno.errors;

@@ -237,7 +237,7 @@ export class FileStore {
         const text = serializeDocument(document);
         const isUnchanged = () => tries === TRIES || isSameState(info, lookIfPresent(path));
         if (!replaceFile(path, text, { ...options, isUnchanged })) continue;
-        if (info !== undefined && isOpen(info)) this.#warnOfMode(path, info);
+        if (info && isOpen(info)) this.#warnOfMode(path, info);
         return true;
       }
     } catch (error) {
@@ -258,6 +258,6 @@ export class FileStore {
 
 /** Whether a file has the same content as before, as far as its information tells. */
 function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | undefined) {
-  if (before === undefined || now === undefined) return before === now;
+  if (!before || !now) return before === now;
   return isSameFile(before, now) && isSameText(before, now);
 }

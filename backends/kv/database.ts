@@ -220,7 +220,7 @@ function makeDatabase(path: string) {
 function judgeFiles(database: string) {
   for (const path of FILES.map((ending) => database + ending)) {
     const info = lookIfPresent(path);
-    if (info === undefined) continue; // another process that ends has SQLite remove its side files
+    if (!info) continue; // another process that ends has SQLite remove its side files
     refuse(ACTION, path, faultOfKind(info));
     refuse(ACTION, path, faultOfOwner(path, info));
     refuse(ACTION, path, faultOfMode(path, info, OPEN_TO_OTHERS));
@@ -246,7 +246,7 @@ export function removeDatabase(given: string) {
   try {
     const path = resolveLink(given);
     const info = lookIfPresent(path);
-    if (info === undefined) return;
+    if (!info) return;
     judgeFiles(path);
     if (info.size > 0 && beginOf(path) !== HEADER) refuse("remove", path, NO_DATABASE);
     for (const ending of FILES.toReversed()) removeIfPresent(`${path}${ending}`);

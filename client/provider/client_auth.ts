@@ -176,7 +176,7 @@ async function askGitHub(
   issuer: string,
   { runtime, signal }: Sender,
 ) {
-  if (address === undefined || !isSendable(token)) {
+  if (!address || !isSendable(token)) {
     throw unusable(ASSERTION, `${GITHUB_VARIABLES.join(" and ")} are not both set`, ALLOW);
   }
   const url = new URL(address);

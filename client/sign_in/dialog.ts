@@ -130,7 +130,7 @@ class Dialog implements Disposable {
   #withWay(answer: PageAnswer) {
     const { ask } = this.#options;
     if (ask[ON_LINK] !== undefined) return { ...answer, handIn: NEXT_CELL };
-    if (notebook() !== undefined) {
+    if (notebook()) {
       const { advice, cells } = twoCells(ask.call, ask.demand);
       const away = "Run the cell again. If the browser's last page did not load,";
       this.#afterInterrupt = [`${away} ${advice}`, ...cells].join("\n");
@@ -180,7 +180,7 @@ export function watchInterrupt(
   signIn: AbortController,
   advice: () => string,
 ): Disposable | undefined {
-  if (notebook() === undefined) return undefined;
+  if (!notebook()) return undefined;
   const onInterrupt = () => signIn.abort(interruption(advice()));
   Deno.addSignalListener("SIGINT", onInterrupt);
   return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", onInterrupt) };
