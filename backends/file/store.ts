@@ -164,6 +164,7 @@ export class FileStore {
   }
 
   async #prove(path: string, key: string) {
+    await this.#locked(path, () => {}); // a write needs this lock, too
     try {
       const { document, info } = readDocument(path);
       assertWritable(document, path);
