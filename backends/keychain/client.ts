@@ -263,8 +263,9 @@ export function describeKeychain(service: string): string {
 /** The words of the native libraries, which hold no stored value. Another error is shown by its name. */
 function nativeText(error: unknown) {
   if (!(error instanceof Error)) return undefined;
-  const [text] = /^(Platform failure|Couldn't access platform storage|Value of|zbus|Secret)[^\n]*/
-    .exec(error.message) ?? [];
+  const [text] =
+    /^(Platform failure|Couldn't access platform storage|Value of|zbus|Secret|no secret)[^\n]*/
+      .exec(error.message) ?? [];
   // The owner of the service's name on the bus chooses the words.
   return text === undefined ? undefined : printable(text).replace(/\.$/, "");
 }

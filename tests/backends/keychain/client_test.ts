@@ -103,6 +103,7 @@ const CASES: [os: string, text: string, code: string, advice: string][] = [
   ["linux", "zbus error: org.freedesktop.Secret.Error.IsLocked: Cannot get", LOCKED, "seahorse"],
   ["linux", `${STORAGE}: Secret Service: no result found`, AWAY, SESSION],
   ["linux", `${DBUS}, set your DBUS_SESSION_BUS_ADDRESS instead`, AWAY, "dbus-run-session"],
+  ["linux", "no secret service provider or dbus session found", AWAY, "no such service"],
   ["linux", "zbus error: Failed to connect to address `unix:path=/run`", AWAY, "dbus-run-session"],
   ["linux", `${DBUS} recipient disconnected from message bus`, AWAY, "disconnected from message"],
   ["linux", `${DBUS} Did not receive a reply. Possible causes`, "backend_timeout", "hangs"],
