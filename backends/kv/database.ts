@@ -143,6 +143,12 @@ const FAULTS: Fault[] = [
     "Nothing was changed. Repair or remove the file.",
   ],
   [
+    /already exists/,
+    "backend_denied",
+    "it is the database of another program",
+    "Use another path.",
+  ],
+  [
     new RegExp(FULL),
     "backend_full",
     "no space is left",

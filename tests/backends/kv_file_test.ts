@@ -242,6 +242,7 @@ test.denied("without permission the error names the flags", async () => {
 const FAULTS: [error: unknown, code: CredentialsBackendErrorCode, words: string][] = [
   [new TypeError("database is locked"), "backend_locked", "keeps writing"],
   [new Error("file is not a database"), "backend_corrupt", "not a valid"],
+  [new Error("table kv already exists in create table kv"), "backend_denied", "another program"],
   [new Error("database disk image is malformed"), "backend_corrupt", "not a valid"],
   [new Error("disk I/O error"), "backend_unavailable", "disk I/O error"],
   [new TypeError("database or disk is full"), "backend_full", "Free some space"],
