@@ -179,7 +179,10 @@ export function checkVaultOptions(options: VaultCredentialsBackendOptions) {
   if (auth !== undefined) checkAuth(auth);
 }
 
-/** The address as a URL without a slash at its end. */
+/** What an address may end with, although it is not a part of it. */
+const PATH_END = /(\/v1)?\/*$/;
+
+/** The address as a URL without such an end. */
 function parseVaultAddress(name: string, address: string) {
   const url = parsePlainUrl(address);
   if (!url) {
@@ -190,7 +193,7 @@ function parseVaultAddress(name: string, address: string) {
         `in clear text.`,
     );
   }
-  url.pathname = url.pathname.replace(/\/+$/, "");
+  url.pathname = url.pathname.replace(PATH_END, "");
   return url;
 }
 
@@ -247,7 +250,7 @@ export function describeVault(options: VaultCredentialsBackendOptions) {
   const { mount = "secret", path } = options;
   const { address, namespace } = merged(options, readEnvIfGranted);
   const url = URL.parse(address ?? "");
-  const server = url ? `${url.origin}${url.pathname.replace(/\/+$/, "")}` : "VAULT_ADDR";
+  const server = url ? `${url.origin}${url.pathname.replace(PATH_END, "")}` : "VAULT_ADDR";
   const inNamespace = namespace ? `, namespace ${namespace}` : "";
   return `Vault at ${server}${inNamespace}, ${mount}/${path}`;
 }

@@ -40,7 +40,7 @@ Deno.test("an address that is given takes nothing of where from the environment"
     VAULT_CACERT: "/nowhere/ca.pem",
   };
   await withEnv(variables, async () => {
-    const given = make({ path, address: `${address}/vault/` });
+    const given = make({ path, address: `${address}/vault/v1/` });
     assertEquals(given.location, `Vault at ${address}/vault, secret/${path}`);
     const named = make({ path, mount: "team/kv" });
     const server = "Vault at https://other.example.com/vault";

@@ -154,7 +154,7 @@ class VaultClient:
         if not is_plain or not host or url.scheme not in ("https", *["http"] * self.is_local):
             reason = "its address is not a plain https: URL"
             raise StoreError("use Vault", reason, "Give VAULT_ADDR or address; http: is for loopback only.")
-        self.url = f"{address.rstrip('/')}/v1"
+        self.url = re.sub(r"(/v1)?/*$", "", address, count=1) + "/v1"
         self.headers = {"X-Vault-Request": "true"}
         if namespace:
             self.headers["X-Vault-Namespace"] = namespace
