@@ -94,8 +94,9 @@ function startError(action: string, program: string, error: unknown) {
   const fail = (code: CredentialsBackendErrorCode, reason: string, remedy: string) =>
     new CredentialsBackendError(code, { action, reason, remedy });
   if (error instanceof Deno.errors.NotFound) {
-    const remedy = 'Install it, or correct the option "program".';
-    return fail("backend_unavailable", "there is no such program", remedy);
+    const remedy =
+      'Install it, or correct the option "program". Of a script check the first line, too.';
+    return fail("backend_unavailable", "there is no such program that can be run", remedy);
   }
   if (!isNotCapable(error)) {
     const remedy = "Check that it is a program that you may execute.";

@@ -237,7 +237,7 @@ test("one that is missing or not executable is named", async ({ folder, helper }
   await Deno.chmod(`${folder}/helper`, 0o600);
   await rejectsWith("backend_unavailable", () => backend.get(KEY), "execute");
   await Deno.remove(`${folder}/helper`);
-  await rejectsWith("backend_unavailable", () => backend.get(KEY), "no such program");
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), "no such program", "first line");
 });
 
 /** Helpers that read what is there, and what they do to an entry that is larger than they hold. */
