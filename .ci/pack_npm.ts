@@ -75,6 +75,7 @@ function manifestOf({ name, version, license, exports, imports }: Config): strin
     description: "Sign in to an API behind an OpenID Provider, and keep the tokens safe",
     license,
     type: "module",
+    engines: { node: ">=24" },
     exports: Object.fromEntries(entries),
     bin: { "validmind-auth": "validmind-auth.js" },
     dependencies: Object.fromEntries(versions),
