@@ -174,7 +174,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    * The entry under `key`, or `undefined` when the helper says that there is none.
    *
    * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_unavailable`,
-   * `backend_timeout`, `backend_corrupt`.
+   * `backend_timeout`, `backend_corrupt`; `keychain_locked` where it says so.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     const row = await this.#rowAt(await addressOf(key));
@@ -343,16 +343,15 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const words = cleanForeign(wordsOf(action, ended), secrets).replace(/\.$/, "");
     const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
     const said = words === "" ? "nothing that can be shown" : `"${words}"`;
-    // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
-    const isTooLarge = action === "store" && /too (long|large|big)/i.test(words);
     const isWrongStream = ended.stderr.trim() === NOT_FOUND;
     throw this.#error(
-      isTooLarge ? "backend_too_large" : "backend_unavailable",
+      kindOf(action, words),
       action,
       `${end}, and said ${said}`,
       isWrongStream
         ? "The program has to say this on standard output, with exit code 1."
-        : 'Run the program with "list" in a terminal to see what it needs.',
+        : 'Run the program with "list" in a terminal to see what it needs. If it is locked, unlock ' +
+          "it there, for example with: pass show",
     );
   }
 
@@ -365,6 +364,14 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const action = `${verb} credentials by ${this.#program.program}`;
     return new CredentialsBackendError(code, { action, reason, remedy });
   }
+}
+
+/** The kind of a failure, by the words of docker's helpers. A fallback passes over none that is locked. */
+function kindOf(action: string, words: string): CredentialsBackendErrorCode {
+  if (/decryption failed|locked collection/i.test(words)) return "keychain_locked";
+  // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
+  const isTooLarge = action === "store" && /too (long|large|big)/i.test(words);
+  return isTooLarge ? "backend_too_large" : "backend_unavailable";
 }
 
 /** Whether a helper says that there is no such entry. */

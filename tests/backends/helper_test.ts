@@ -171,6 +171,12 @@ const FAULTS: readonly [name: string, script: string, code: string, words: strin
   ["fails", "echo the store is sealed; exit 1", AWAY, "the store is sealed"],
   ["says absent by another code", `echo "${NOT_FOUND}"; exit 2`, AWAY, "code 2"],
   ["ends by a signal", "kill -9 $$", AWAY, "SIGKILL"],
+  [
+    "is locked",
+    "echo exit status 2: gpg: decryption failed: No key; exit 1",
+    "keychain_locked",
+    "unlock",
+  ],
   ["prints a token", `echo ${JWT} >&2; exit 3`, AWAY, "code 3, and said nothing"],
   ["explains on standard error", "echo gpg: no key >&2; exit 2", AWAY, 'code 2, and said "gpg"'],
   [
