@@ -175,7 +175,7 @@ const FAULTS: readonly [name: string, script: string, code: string, words: strin
     "is locked",
     "echo exit status 2: gpg: decryption failed: No key; exit 1",
     "keychain_locked",
-    "unlock",
+    "locked",
   ],
   ["prints a token", `echo ${JWT} >&2; exit 3`, AWAY, "code 3, and said nothing"],
   ["explains on standard error", "echo gpg: no key >&2; exit 2", AWAY, 'code 2, and said "gpg"'],
@@ -236,6 +236,15 @@ test("one that hangs is ended, and does not stay behind", async ({ helper }) => 
   }
   assert(pids.length > 0);
   for (const pid of pids) assertEquals(await succeeds(["sh", "-c", `kill -0 ${pid}`]), false);
+});
+
+test("a sign-out fails where the list still has what a get calls absent, as of a locked keyring", async ({ helper }) => {
+  await helper().put(KEY, entry());
+  const locked = helper(
+    HELPER.replace("  get)", `  get) echo "${NOT_FOUND}"; exit 1 ;;\n  erase) exit 0 ;;\n  get)`),
+  );
+  await rejectsWith("backend_denied", () => locked.delete(KEY), "still there", "Unlock");
+  await rejectsWith("backend_denied", () => locked.deleteAll(), "still there", "Unlock");
 });
 
 test("one that is missing or not executable is named", async ({ folder, helper }) => {
