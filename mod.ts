@@ -187,4 +187,4 @@ export {
   normalizeClientId,
   normalizeIssuer,
 } from "./client/credential_key.ts";
-export { isExpired } from "./client/is_expired.ts";
+export { isExpired } from "./backends/is_expired.ts";

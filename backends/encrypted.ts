@@ -248,7 +248,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   async put(key: string, entry: OidcCredentials, options: PutOptions = {}): Promise<boolean> {
     const { isReplaced } = options;
     const row = await sealRow(key, entry, await this.#keys[0]!.current());
-    if (isReplaced !== undefined) return await this.#replace(key, row, isReplaced);
+    if (isReplaced) return await this.#replace(key, row, isReplaced);
     await this.#inner.put(rowName(key), row);
     return true;
   }
@@ -351,15 +351,15 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     row: OidcCredentials | null | undefined,
   ) {
     const present = entryFrom(this.#inner, row);
-    if (present !== undefined) {
+    if (present) {
       const sealed = sealedIn(present);
-      if (sealed !== undefined) return await this.#decrypt(key, sealed);
+      if (sealed) return await this.#decrypt(key, sealed);
       const reason = "it is damaged, or a newer release wrote it";
       throw this.#undecrypted(key, reason, "Update @validmind/auth.");
     }
     if (this.#plain === "ignore") return undefined;
     const plain = entryFrom(this.#inner, await this.#inner.get(key));
-    if (plain === undefined) return undefined;
+    if (!plain) return undefined;
     throw new CredentialsBackendError("decryption_failed", {
       action: `read credentials from ${describeBackend(this.#inner)}`,
       reason: `the entry for "${printable(key)}" is not encrypted`,
@@ -372,7 +372,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   async #decrypt(key: string, sealed: SealedEntry) {
     const opened = await this.#open(key, sealed);
     if (opened?.entry !== undefined) return opened.entry;
-    if (opened !== undefined) {
+    if (opened) {
       throw this.#undecrypted(key, "it was changed, or belongs to another credential");
     }
     const { key_id, pbkdf2 } = sealed;

@@ -257,7 +257,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   /** The stores that may have an entry. A probe is in one of them. */
   #usable(key = "") {
     const probed = this.#probed.get(key);
-    if (probed !== undefined) return [probed];
+    if (probed) return [probed];
     return this.#backends.filter((one) => this.#chosen.get(one) !== false);
   }
 

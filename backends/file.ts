@@ -135,7 +135,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    */
   get(key: string): OidcCredentials | undefined {
     const { document, info } = readDocument(this.path);
-    if (info === undefined) this.#held.get(key)?.assertHeld();
+    if (!info) this.#held.get(key)?.assertHeld();
     return getEntry(document, key, this.path);
   }
 

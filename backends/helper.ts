@@ -45,7 +45,6 @@ import {
   accountFor,
   addressIn,
   addressOf,
-  isNotFound,
   keyOf,
   NOT_FOUND,
   type Row,
@@ -179,7 +178,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     const row = await this.#rowAt(await addressOf(key));
-    if (row === undefined) return undefined;
+    if (!row) return undefined;
     if (row.key === key) return row.entry;
     throw this.#error(
       "backend_corrupt",
@@ -201,7 +200,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     entry: OidcCredentials,
     { isReplaced }: PutOptions = {},
   ): Promise<boolean> {
-    if (isReplaced !== undefined && !isReplaced(await this.get(key))) return false;
+    if (isReplaced && !isReplaced(await this.get(key))) return false;
     const account = accountFor(key, await addressOf(key), entry);
     const store = () => this.#run("store", JSON.stringify(account));
     const ended = await this.#marksAt(account.ServerURL).during(account.Secret, store);
@@ -274,7 +273,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   async #addresses() {
     const text = (await this.#look("list", "")).stdout.trim();
     const accounts = text === "null" ? {} : parseObject(text); // Go's empty map
-    if (accounts !== undefined) {
+    if (accounts) {
       return Object.keys(accounts).map(addressIn).filter((address) => address !== undefined);
     }
     throw this.#error(
@@ -313,7 +312,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   /** What is stored at an address; empty where it is not an entry of this address. */
   async #rowAt(address: string): Promise<Partial<Row> | undefined> {
     const account = await this.#accountAt(address);
-    if (account === undefined) return undefined;
+    if (!account) return undefined;
     const { ServerURL, Secret } = account;
     const isOther = ServerURL && ServerURL !== address;
     if (isOther) return {};
@@ -366,6 +365,11 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const action = `${verb} credentials by ${this.#program.program}`;
     return new CredentialsBackendError(code, { action, reason, remedy });
   }
+}
+
+/** Whether a helper says that there is no such entry. */
+function isNotFound({ code, stdout }: Ended) {
+  return code === 1 && stdout.trim() === NOT_FOUND;
 }
 
 /**

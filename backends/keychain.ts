@@ -179,7 +179,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
       const text = await this.#read(account, head);
       if (text !== undefined) {
         const entry = parseObject(text);
-        if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
+        if (!entry) throw this.#corrupt(key, "the entry is not an object in JSON");
         return { entry: entry as OidcCredentials };
       }
       // A writer may have removed the chunks meanwhile: then the head is another one by now.
@@ -202,7 +202,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     entry: OidcCredentials,
     { isReplaced }: PutOptions = {},
   ): Promise<boolean> {
-    if (isReplaced !== undefined && !isReplaced(await this.get(key))) return false;
+    if (isReplaced && !isReplaced(await this.get(key))) return false;
     const account = accountOf(key, this.#client.limits);
     const text = toAscii(JSON.stringify(entry));
     const { head, chunks, generation } = chunkValue(text, this.#client.limits.valueChars);
@@ -360,8 +360,11 @@ function chunkValue(text: string, limit: number) {
   const generation = crypto.getRandomValues(new Uint8Array(6)).toHex();
   const length = text.length > limit ? Math.ceil(text.length / limit) : 0;
   const head = length === 0 ? text : `validmind-auth chunks v1 ${generation} ${length}`;
-  const cut = (_: unknown, index: number) => text.slice(index * limit, (index + 1) * limit);
-  return { head, chunks: Array.from({ length }, cut), generation };
+  const chunks = Array.from(
+    { length },
+    (_, index) => text.slice(index * limit, (index + 1) * limit),
+  );
+  return { head, chunks, generation };
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */

@@ -128,7 +128,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     const value = JSON.parse(JSON.stringify(entry));
     return await this.#run("write credentials to", async (kv) => {
       const atomic = kv.atomic().set([...PREFIX, key], value);
-      if (isReplaced !== undefined) {
+      if (isReplaced) {
         const { entry: stored, check } = await this.#read(key);
         if (!isReplaced(stored)) return false;
         atomic.check(check);
@@ -156,8 +156,11 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    const readAll = (kv: Deno.Kv) => Array.fromAsync(kv.list({ prefix: PREFIX }));
-    for (const { key, value } of await this.#run("list credentials in", readAll)) {
+    const all = await this.#run(
+      "list credentials in",
+      (kv) => Array.fromAsync(kv.list({ prefix: PREFIX })),
+    );
+    for (const { key, value } of all) {
       if (value !== null) yield String(key.at(-1));
     }
   }
@@ -203,8 +206,10 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 
   /** The entry, and a check that holds while its row is unchanged. */
   async #read(key: string) {
-    const get = (kv: Deno.Kv) => kv.get([...PREFIX, key]);
-    const { value, ...check } = await this.#run("read credentials from", get);
+    const { value, ...check } = await this.#run(
+      "read credentials from",
+      (kv) => kv.get([...PREFIX, key]),
+    );
     const entry = value ?? undefined;
     if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
     const action = `read credentials from ${this.path}`;

@@ -6,6 +6,7 @@ import { isProbeKey, probeKey, shareStore } from "./common/marks.ts";
 import { sameJson } from "./common/json.ts";
 import { printable } from "./common/printable.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { parseExpiry } from "./is_expired.ts";
 import type {
   MaybePromise,
   OidcCredentials,
@@ -106,7 +107,7 @@ export async function migrateCredentials(
   for (const key of keys.filter((key) => !isProbeKey(key))) {
     const migrate = async () => {
       const entry = await readEntry(from, key);
-      if (entry === undefined) return; // cleared since it was listed
+      if (!entry) return; // cleared since it was listed
       const outcome = await copy(to, key, entry, former?.includes(key) === true);
       if (outcome === undefined) return;
       result[outcome].push(key);
@@ -176,7 +177,7 @@ async function locked(
   key: string,
   fn: () => Promise<void>,
 ) {
-  if (backend.withLock === undefined) return await fn();
+  if (!backend.withLock) return await fn();
   await guarded("lock", backend, () => backend.withLock!(key, fn));
 }
 
@@ -188,10 +189,10 @@ async function copy(
   wasThere: boolean,
 ): Promise<"copied" | "kept" | undefined> {
   const present = await readEntry(to, key);
-  if (present !== undefined && expiryOf(present) >= expiryOf(entry)) return "kept";
-  if (present === undefined && wasThere) return undefined;
-  const isReplaced = (found: OidcCredentials | undefined) => sameJson(found, present);
-  const stored = await guarded("write", to, () => to.put(key, entry, { isReplaced }));
+  if (present && parseExpiry(present.expires_at) >= parseExpiry(entry.expires_at)) return "kept";
+  if (!present && wasThere) return undefined;
+  const put = () => to.put(key, entry, { isReplaced: (found) => sameJson(found, present) });
+  const stored = await guarded("write", to, put);
   if (stored === false) return undefined;
   if (sameJson(await readEntry(to, key), entry)) return "copied";
   throw new CredentialsBackendError("backend_unproven", {
@@ -199,8 +200,4 @@ async function copy(
     reason: "the target gave back another entry than was written",
     remedy: "The source still has it. Repair the target, or use another one.",
   });
-}
-
-function expiryOf({ expires_at }: OidcCredentials) {
-  return Date.parse(expires_at ?? "") || 0;
 }

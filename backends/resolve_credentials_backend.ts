@@ -50,8 +50,8 @@ export async function chooseBackend(
     return backend;
   }
   const found = getDefaultBackend();
-  if (found !== undefined) return found;
-  if (named === undefined) return await loadBackendFromEnv() ?? new FileCredentialsBackend();
+  if (found) return found;
+  if (!named) return await loadBackendFromEnv() ?? new FileCredentialsBackend();
   return await namedBackend(named);
 }
 

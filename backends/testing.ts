@@ -132,9 +132,9 @@ async function run(
   };
   const id = crypto.randomUUID();
   const key = (suffix: string = crypto.randomUUID()) => {
-    const key = `conformance|${id}${suffix}`;
-    keys.push(key);
-    return key;
+    const name = `conformance|${id}${suffix}`;
+    keys.push(name);
+    return name;
   };
   try {
     const backend = await openBy(unreadable ?? factory);

@@ -285,7 +285,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     const none = { version, key, text: "", holder: "" };
     if (answer.status !== 200) return none;
     const row = rowIn(version, objectIn(answer.data.data));
-    if (row !== undefined && (row.text === "" || await hashOf(row.key) === name)) return row;
+    if (row && (row.text === "" || await hashOf(row.key) === name)) return row;
     return { ...none, isForeign: true };
   }
 
@@ -369,7 +369,7 @@ function versionOf({ data }: VaultAnswer) {
 function rowIn(version: number, data: Record<string, unknown>): Row | undefined {
   const { key, entry: text, holder = "" } = data;
   if (typeof key !== "string" || typeof text !== "string") return undefined;
-  if (text !== "" && parseObject(text) === undefined) return undefined;
+  if (text !== "" && !parseObject(text)) return undefined;
   return { version, key, text, holder: String(holder) };
 }
 

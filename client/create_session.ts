@@ -112,7 +112,6 @@ export async function prepareCall(given: InitOptions, call: Call, action: string
   if (!isGranted({ name: "env" })) {
     await permissionCheck(action, asked, asked.credentialsBackend ?? getDefaultBackend())(
       variableNeeds(asked, call),
-      "always",
     );
   }
   const places = await findOrigin(asked, action);
@@ -198,14 +197,13 @@ function tokensOf(
   beforeProvider: (own?: readonly PermissionNeed[]) => Promise<void>,
 ) {
   if (identity.kind === "api_key" || backend === undefined) return undefined;
-  const key = keyOfIdentity(identity);
   const interactive = silencedBy === undefined;
   const isOfPerson = !asksNobody(identity.flow);
   const isAskable = isOfPerson && (interactive || options.reauthenticate === "ask");
   return new TokenSource({
     identity,
     call,
-    stored: new StoredCredential(backend, key),
+    stored: new StoredCredential(backend, keyOfIdentity(identity)),
     isFound: (options.credentialsBackend ?? getDefaultBackend()) === undefined,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow),
     runtime,

@@ -158,9 +158,11 @@ export const KEY_FORM =
 export function isEntryOfKey(entry: OidcCredentials, key: string): boolean {
   const parts = KEY_FORM.exec(key)?.groups;
   if (parts === undefined || isProbeKey(key)) return true;
-  const issuer = normalizeIssuer(`${entry.issuer ?? parts.issuer}`);
-  const clientId = normalizeClientId(`${entry.client_id ?? parts.clientId}`);
-  return `${parts.identity}|`.startsWith(`${issuer}|${clientId}|`);
+  const issuer: unknown = entry.issuer ?? parts.issuer;
+  const clientId: unknown = entry.client_id ?? parts.clientId;
+  if (typeof issuer !== "string" || typeof clientId !== "string") return false;
+  const identity = `${normalizeIssuer(issuer)}|${normalizeClientId(clientId)}`;
+  return `${parts.identity}|`.startsWith(`${identity}|`);
 }
 
 /** Refuses a `|` in an issuer or a client id, with which it would name another credential. */

@@ -325,12 +325,7 @@ export class ApiError extends ValidMindAuthError {
    * @param body The beginning of the answer.
    * @param demand The API's demand.
    */
-  constructor(
-    parts: ValidMindAuthErrorParts,
-    status: number,
-    body: string,
-    demand?: ApiDemand,
-  ) {
+  constructor(parts: ValidMindAuthErrorParts, status: number, body: string, demand?: ApiDemand) {
     const code = status === 401 ? "unauthorized" : "api_error";
     super(demand ? "reauthentication_required" : code, parts);
     this.status = status;
@@ -376,16 +371,36 @@ export function throwToCaller(thrown: unknown): never {
   throw error;
 }
 
+/** The reasons for which Deno does not load a part of this module, by its words for them. */
+const LOAD_FAULTS: readonly [words: RegExp, reason: string, remedy: string][] = [
+  [
+    /in the node_modules/,
+    "Deno takes packages from this folder's node_modules alone (package.json, nodeModulesDir)",
+    "Run in the folder: deno add jsr:@validmind/auth",
+  ],
+  [
+    /Permission denied|Read-only/,
+    "Deno may not write its cache",
+    "Set DENO_DIR to a folder that you may write, or fill the cache as its owner, by deno cache.",
+  ],
+  [
+    /^/,
+    "a registry did not give a module of it",
+    "Check the network and the registries: npm's (NPM_CONFIG_REGISTRY) has oauth4webapi, and " +
+    "JSR's (JSR_URL) has this module, which is npm:@validmind/auth as well. Behind a company's " +
+    "authority set DENO_TLS_CA_STORE=system.",
+  ],
+];
+
 /** An error, or that of this module for a part of it that Deno could not load: parts are loaded where they are used. */
 export function ownError(error: unknown): unknown {
-  if (Object(error).code !== "ERR_MODULE_NOT_FOUND") return error;
+  const { code, message } = Object(error);
+  if (code !== "ERR_MODULE_NOT_FOUND") return error;
+  const [, reason, remedy] = LOAD_FAULTS.find(([words]) => words.test(message))!;
   return new ValidMindAuthError("package_missing", {
     action: "load the code for this call",
-    reason: "a registry did not give a module of it",
-    remedy:
-      "Check the network and the registries: npm's (NPM_CONFIG_REGISTRY) has oauth4webapi, and " +
-      "JSR's (JSR_URL) has this module, which is npm:@validmind/auth as well. Behind a company's " +
-      "authority set DENO_TLS_CA_STORE=system.",
+    reason,
+    remedy,
     cause: causeFrom(error),
   });
 }

@@ -19,7 +19,7 @@ export function isSecureUrl(url: URL): boolean {
 /** A secure URL that holds no secret itself, which would be shown with it; `null` for any other text. */
 export function parsePlainUrl(text: string): URL | null {
   const url = URL.parse(text);
-  if (url === null || !isSecureUrl(url)) return null;
+  if (!url || !isSecureUrl(url)) return null;
   if (url.username + url.password + url.search + url.hash !== "") return null;
   return url;
 }

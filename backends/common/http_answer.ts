@@ -14,7 +14,7 @@ export async function readText(
   overflow: "refuse" | "cut" = "refuse",
   isWhole: (text: string) => boolean = () => false,
 ): Promise<string | undefined> {
-  if (response.body === null) return "";
+  if (!response.body) return "";
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let text = "";

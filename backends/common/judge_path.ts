@@ -36,7 +36,9 @@ export function adviceOnDenial(path: string): string {
   const advice = "Check the owner and mode of it and its folder.";
   if (isWindows) return advice;
   const both = [dirname(path), path].map(quoteArgument).join(" ");
-  return `${advice} If they are yours, run: chmod u+rwX ${both}`;
+  // As of root, who ran this program in the person's home.
+  const otherwise = "If another user made them, move the folder away, or use another path.";
+  return `${advice} ${otherwise} If they are yours, run: chmod u+rwX ${both}`;
 }
 
 /** The fault of a file of another user, who could read or replace its content. */
@@ -158,7 +160,7 @@ function lookAtFolder(path: string) {
 /** Whether nobody else can have put a pipe or a link in the place of a file since a look at it. */
 export function staysInPlace(path: string, { uid }: Deno.FileInfo): boolean {
   const folder = lookAtFolder(path);
-  if (folder === undefined || ((folder.mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0) return false;
+  if (!folder || ((folder.mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0) return false;
   const user = self() === -1 ? uid : self();
   return [0, user].some((one) => one === folder.uid);
 }

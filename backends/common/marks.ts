@@ -41,7 +41,7 @@ export function isProbeKey(key: string): boolean {
 /** Whether two backends lead to one store, or share one within them, as far as can be told. */
 export function shareStore(one: Marked, other: Marked): boolean {
   const inner = one[INNER];
-  if (inner !== undefined) return inner.some((store) => shareStore(store, other));
+  if (inner) return inner.some((store) => shareStore(store, other));
   if (other[INNER] !== undefined) return shareStore(other, one);
   return one === other || one.storeId !== undefined && one.storeId === other.storeId;
 }

@@ -1,6 +1,6 @@
 /**
  * Paths as this system writes them. `@std/path` is imported here and in
- * `load/module_url.ts`: its OS-neutral entry points touch `process`, which takes Deno longer than a
+ * `load/import_backend.ts`: its OS-neutral entry points touch `process`, which takes Deno longer than a
  * whole start, and its two halves do not.
  */
 import { basename as basenameOnPosix } from "@std/path/posix/basename";

@@ -52,7 +52,7 @@ export const SYSTEM_TIMER: Timer = { now: () => performance.now(), delay };
 
 /** Waits for a promise. Throws the reason of `signal` when it aborts first. */
 export async function untilAborted<T>(wait: Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (signal === undefined) return await wait;
+  if (!signal) return await wait;
   void wait.catch(() => undefined); // it may fail later, when nobody waits any more
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
@@ -143,7 +143,7 @@ export class Queue {
     const tail = Promise.all([before, own.promise]);
     this.#tails.set(key, tail);
     try {
-      if (before !== undefined) await this.#wait(before, signal);
+      if (before) await this.#wait(before, signal);
       return await fn();
     } finally {
       own.resolve();

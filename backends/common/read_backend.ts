@@ -34,7 +34,7 @@ export async function listKeys(
   instead: string,
 ): Promise<string[]> {
   const action = "list credentials in";
-  if (backend.list === undefined) {
+  if (!backend.list) {
     throw new CredentialsBackendError("backend_no_list", {
       action: `${action} ${describeBackend(backend)}`,
       reason: "it cannot list its keys",

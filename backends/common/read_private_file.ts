@@ -60,7 +60,7 @@ export function readPrivateBytes(path: string, options: PrivateFileOptions): Pri
   try {
     for (let tries = 0; tries < TRIES; tries++) {
       const content = readOnce(path, options);
-      if (content !== undefined) return content;
+      if (content) return content;
     }
     throw new PathFault("another program keeps changing it", "End that program.");
   } catch (error) {
@@ -99,7 +99,7 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
 }
 
 function refuse(fault: PathFault | undefined) {
-  if (fault !== undefined) throw fault;
+  if (fault) throw fault;
 }
 
 function readToEnd(file: OpenFile, size: number) {

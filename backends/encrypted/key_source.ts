@@ -230,7 +230,7 @@ function storedKey(backend: OidcCredentialsBackend): KeySource {
     // The id is from an entry, which may have been tampered with.
     if (typeof id !== "string" || !/^[0-9a-f]{16}$/.test(id)) return undefined;
     const known = keys.get(id);
-    if (known !== undefined) return known;
+    if (known) return known;
     const stored = entryFrom(backend, await backend.get(`${CURRENT}|${id}`));
     const bytes = fromBase64(stored?.encryption_key);
     if (bytes?.length !== KEY_BYTES) return undefined;
@@ -241,7 +241,7 @@ function storedKey(backend: OidcCredentialsBackend): KeySource {
   };
   const readOrMake = async () => {
     const present = await read(entryFrom(backend, await backend.get(CURRENT))?.key_id);
-    if (present !== undefined) return present;
+    if (present) return present;
     const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
     const encryption_key = toBase64(bytes);
     const key = await sealingKey(bytes);
@@ -278,7 +278,7 @@ function readKeyFile(path: string) {
 /** The 32 bytes in a text. */
 function keyIn(text: string, place: string, code: CredentialsBackendErrorCode) {
   const bytes = bytesIn(text.trim());
-  if (bytes !== undefined && isRandom(bytes)) return bytes;
+  if (bytes && isRandom(bytes)) return bytes;
   throw new CredentialsBackendError(code, {
     action: `read the encryption key from ${place}`,
     reason: `it is not ${KEY_BYTES} random bytes in hex, base64 or base64url`,

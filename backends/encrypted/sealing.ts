@@ -98,7 +98,7 @@ export async function openSealed(
   { aes }: SealingKey,
 ): Promise<OidcCredentials | undefined> {
   const ciphertext = fromBase64(sealed.ciphertext);
-  if (ciphertext === undefined) return undefined;
+  if (!ciphertext) return undefined;
   try {
     const parameters = aesGcm(fromBase64(sealed.nonce)!, key, sealed);
     const text = await crypto.subtle.decrypt(parameters, aes, ciphertext);

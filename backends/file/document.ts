@@ -38,7 +38,8 @@ export function credentialsPath(): string {
     throw new CredentialsBackendError("home_unset", {
       action: "find the credentials file",
       reason: `${HOME_VARIABLE} is not set to a whole path`,
-      remedy: `Set it, or give "path" in the options of the file store. ${IN_CONTAINER}`,
+      remedy: 'Set it, or give the file store its option "path", another one "lockFolder". ' +
+        IN_CONTAINER,
     });
   }
   return join(home, ".validmind", "credentials.json");

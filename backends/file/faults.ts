@@ -1,6 +1,7 @@
 import { adviceOnDenial, lookIfPresent, type PathFault } from "../common/judge_path.ts";
 import { basename, dirname } from "../common/paths.ts";
 import { isGranted, permissionFlag } from "../common/permission.ts";
+import { isWindows } from "../common/runtime.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
@@ -11,7 +12,7 @@ export const IN_CONTAINER = "In a container, VM_OIDC_NO_PERSIST=1 keeps the toke
 
 /** Throws the fault of a file that this module does not use, if it has one. */
 export function refuse(action: string, path: string, fault: PathFault | undefined): void {
-  if (fault === undefined) return;
+  if (!fault) return;
   throw new CredentialsBackendError("backend_denied", {
     action: `${action} ${path}`,
     reason: fault.reason,
@@ -57,7 +58,10 @@ function explainFileFault(path: string, error: unknown): Explanation {
   if (isFull(error)) {
     return ["backend_full", "no space is left", "Free some space. The stored tokens are kept."];
   }
-  const { name = "unknown error", message = "" }: Partial<OsError> = Object(error);
+  const { name = "unknown error", message = "", code = "" }: Partial<OsError> = Object(error);
+  if (!isWindows && ["EBUSY", "EXDEV"].includes(code)) {
+    return ["backend_unavailable", "it is mounted by itself", "Mount its folder instead."];
+  }
   // The system's own words, such as "Read-only file system", without those of Deno.
   const [words, isOfSystem] = message.split(" (os error");
   const reason = isOfSystem ? words! : name;

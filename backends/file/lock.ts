@@ -83,7 +83,7 @@ export async function whileLocked<T>(
     }
     isWaiting = true;
     const lock = tryHold(path, key);
-    if (lock === undefined) return undefined;
+    if (!lock) return undefined;
     try {
       const result = fn(() => isStillAt(path, lock.info));
       // Awaiting a plain value would hold the lock for one more turn of the event loop.
@@ -107,14 +107,14 @@ const held = new Map<string, HeldLock>();
 /** `undefined` where another process has the lock, or this one has it for the same key. */
 function tryHold(path: string, key: string) {
   const own = held.get(path);
-  if (own !== undefined && isStillAt(path, own.info)) {
+  if (own && isStillAt(path, own.info)) {
     if (own.keys.has(key)) return undefined;
     own.keys.add(key);
     return own;
   }
   const file = openLockFile(path);
   const info = file && tryLock(file, path);
-  if (file === undefined || info === undefined) return undefined;
+  if (!file || !info) return undefined;
   const lock = { file, info, keys: new Set([key]) };
   held.set(path, lock);
   return lock;
@@ -153,7 +153,7 @@ function release(lock: HeldLock, path: string, key: string) {
 function openLockFile(path: string) {
   try {
     const found = lookIfPresent(path);
-    if (found !== undefined) refuse(ACTION, path, faultOfKind(found));
+    if (found) refuse(ACTION, path, faultOfKind(found));
     const createNew = found === undefined;
     const options = { read: true, write: true, createNew, mode: 0o600 };
     return whileHeld(() => Deno.openSync(path, options));

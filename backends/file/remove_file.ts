@@ -59,7 +59,7 @@ export function removeFile(path: string, given: string, isLocked: boolean): void
 
 /** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */
 export function assertDeletable(path: string, given: string): void {
-  if (lookIfPresent(path) === undefined) return;
+  if (!lookIfPresent(path)) return;
   const text = new TextDecoder().decode(readOwnFile(path).bytes);
   const isUsual = basename(path) === "credentials.json" && isOwnFolder(dirname(path));
   const isOwnPlace = isUsual && path === given;

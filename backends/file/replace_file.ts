@@ -64,18 +64,33 @@ export interface WriteProof {
   end(): void;
 }
 
+/**
+ * Refuses a file that is mounted by itself, as into a container: no other one can take its place, and no
+ * link to it leads out of its mount.
+ */
+export function assertReplaceable(path: string, temp: string): void {
+  try {
+    removeIfPresent(temp);
+    Deno.linkSync(path, temp);
+    removeIfPresent(temp);
+  } catch (error) {
+    if ((error as { code?: string }).code === "EXDEV") throw error;
+    // There is no file, or the file system has no links.
+  }
+}
+
 /** Writes a proof in the place of one that a crash left. The caller alone uses the path. */
 export async function proveWrite(path: string, bytes: number): Promise<WriteProof> {
   let temp: Temp | undefined = createNew(path);
   const end = () => {
-    if (temp === undefined) return;
+    if (!temp) return;
     const isOwn = isStillThere(temp);
     temp.file.close();
     if (isOwn) removeIfPresent(temp.path);
     temp = undefined;
   };
   const take = () => {
-    if (temp === undefined || !isStillThere(temp)) return undefined;
+    if (!temp || !isStillThere(temp)) return undefined;
     const taken = temp;
     temp = undefined;
     taken.file.seekSync(0, Deno.SeekMode.Start);
@@ -158,7 +173,7 @@ export function removeIfPresent(path: string): void {
 export function makeFolder(file: string): void {
   const path = dirname(file);
   try {
-    if (lookIfPresent(path, Deno.statSync) !== undefined) return;
+    if (lookIfPresent(path, Deno.statSync)) return;
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     const { PermissionDenied } = Deno.errors;

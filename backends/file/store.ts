@@ -15,6 +15,7 @@ import { fileError } from "./faults.ts";
 import { lockLost, shortHash, whileLocked, withKeyLock } from "./lock.ts";
 import { assertDeletable, leftFiles, removeFile, tryRemove } from "./remove_file.ts";
 import {
+  assertReplaceable,
   closeFolder,
   makeFolder,
   proveWrite,
@@ -167,7 +168,9 @@ export class FileStore {
       const { document, info } = readDocument(path);
       assertWritable(document, path);
       const bytes = (info?.size ?? 0) + ENTRY_BYTES;
-      return await proveWrite(`${path}.${shortHash(key)}.tmp`, bytes);
+      const temp = `${path}.${shortHash(key)}.tmp`;
+      assertReplaceable(path, temp);
+      return await proveWrite(temp, bytes);
     } catch (error) {
       throw fileError("write", path, error);
     }
@@ -234,7 +237,7 @@ export class FileStore {
         const text = serializeDocument(document);
         const isUnchanged = () => tries === TRIES || isSameState(info, lookIfPresent(path));
         if (!replaceFile(path, text, { ...options, isUnchanged })) continue;
-        if (info !== undefined && isOpen(info)) this.#warnOfMode(path, info);
+        if (info && isOpen(info)) this.#warnOfMode(path, info);
         return true;
       }
     } catch (error) {
@@ -255,6 +258,6 @@ export class FileStore {
 
 /** Whether a file has the same content as before, as far as its information tells. */
 function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | undefined) {
-  if (before === undefined || now === undefined) return before === now;
+  if (!before || !now) return before === now;
   return isSameFile(before, now) && isSameText(before, now);
 }

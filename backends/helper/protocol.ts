@@ -2,7 +2,6 @@ import { invalidOptions } from "../common/check_options.ts";
 import { isObject, parseObject } from "../common/json.ts";
 import { listKeys } from "../common/read_backend.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import type { Ended } from "./program.ts";
 
 /** Entries stand under this address, so that docker's own logins are never listed or erased. */
 const ADDRESS = "https://validmind-auth.invalid/";
@@ -33,7 +32,7 @@ export async function serve(
   }
   if (isStore) {
     const row = rowIn(ServerURL, Secret);
-    if (row === undefined) {
+    if (!row) {
       throw invalidOptions(ACTION, "Secret is not an entry in JSON", "Give one.");
     }
     await backend.put(row.key, row.entry);
@@ -124,14 +123,9 @@ export interface Row {
 /** The entry in a secret, with its key; `undefined` where there is none. */
 export function rowIn(address: string, secret: unknown): Row | undefined {
   const stored = parseObject(`${secret}`);
-  if (stored === undefined) return undefined;
+  if (!stored) return undefined;
   const short = keyOf(address);
   const { key, entry } = short === undefined ? stored : { key: short, entry: stored };
   if (typeof key !== "string" || !isObject(entry)) return undefined;
   return { key, entry: entry as OidcCredentials };
-}
-
-/** Whether a helper says that there is no such entry. */
-export function isNotFound({ code, stdout }: Ended) {
-  return code === 1 && stdout.trim() === NOT_FOUND;
 }

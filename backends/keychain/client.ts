@@ -199,9 +199,7 @@ export function nativeKeychainClient(
     limits: keychainLimits(),
     get: async (account) =>
       await call("read", account, (entry) => entry.getPassword()) ?? undefined,
-    set: async (account, value) => {
-      await call("write", account, (entry) => entry.setPassword(value));
-    },
+    set: (account, value) => call("write", account, (entry) => entry.setPassword(value)),
     delete: async (account) => {
       await call("delete", account, (entry) => entry.deleteCredential());
     },

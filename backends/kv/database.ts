@@ -74,7 +74,7 @@ export class KvDatabase {
    * a process that is stopped: nobody takes it over.
    */
   async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>) {
-    if (this.#file === undefined) return await this.#queue.run(key, fn, options.signal);
+    if (!this.#file) return await this.#queue.run(key, fn, options.signal);
     const limits = { ...options, timeoutMs: this.#options.lockTimeoutMs };
     return await withKeyLock(this.#file.path, key, fn, limits);
   }
@@ -85,7 +85,7 @@ export class KvDatabase {
 
   /** Refuses to go on with a file that somebody has removed: SQLite would read and write it all the same. */
   #assertThere(action: string) {
-    if (this.#file === undefined || isStillAt(this.#file.path, this.#file.info)) return;
+    if (!this.#file || isStillAt(this.#file.path, this.#file.info)) return;
     throw new CredentialsBackendError("backend_unavailable", {
       action: `${action} ${this.#options.path}`,
       reason: "its file was removed or replaced while it was open",
@@ -166,7 +166,7 @@ function wordsOf(error: unknown) {
 function kvError(action: string, path: string, error: unknown) {
   if (error instanceof CredentialsBackendError) return error;
   const fault = FAULTS.find(([words]) => words.test(wordsOf(error)));
-  if (fault === undefined) return fileError(action, path, error);
+  if (!fault) return fileError(action, path, error);
   const [, code, reason, remedy] = fault;
   return new CredentialsBackendError(code, { action: `${action} ${path}`, reason, remedy });
 }
@@ -220,7 +220,7 @@ function makeDatabase(path: string) {
 function judgeFiles(database: string) {
   for (const path of FILES.map((ending) => database + ending)) {
     const info = lookIfPresent(path);
-    if (info === undefined) continue; // another process that ends has SQLite remove its side files
+    if (!info) continue; // another process that ends has SQLite remove its side files
     refuse(ACTION, path, faultOfKind(info));
     refuse(ACTION, path, faultOfOwner(path, info));
     refuse(ACTION, path, faultOfMode(path, info, OPEN_TO_OTHERS));
@@ -246,7 +246,7 @@ export function removeDatabase(given: string) {
   try {
     const path = resolveLink(given);
     const info = lookIfPresent(path);
-    if (info === undefined) return;
+    if (!info) return;
     judgeFiles(path);
     if (info.size > 0 && beginOf(path) !== HEADER) refuse("remove", path, NO_DATABASE);
     for (const ending of FILES.toReversed()) removeIfPresent(`${path}${ending}`);

@@ -1,13 +1,8 @@
-import { assertCredentialsBackend } from "../common/describe_backend.ts";
 import { BACKEND_VARIABLES } from "../common/backend_choice.ts";
 import { HOME_VARIABLE, needEnv, REFERENCE, VARIABLE } from "../common/environment.ts";
-import { causeFrom } from "../common/foreign_error.ts";
 import { isObject } from "../common/json.ts";
 import { isPathSpecifier } from "../common/paths.ts";
-import { isNotCapable, permissionFlag } from "../common/permission.ts";
-import { printable } from "../common/printable.ts";
 import { Once } from "../common/promises.ts";
-import { wrapBackend } from "../common/wrap_backend.ts";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
@@ -16,7 +11,13 @@ import { FileCredentialsBackend } from "../file.ts";
 import { KvCredentialsBackend } from "../kv.ts";
 import { MemoryCredentialsBackend } from "../memory.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import { moduleNeeds, moduleUrl, showSpec } from "./module_url.ts";
+import {
+  importBackend,
+  type ModuleSpec,
+  type Options,
+  type SettingOrigin,
+  showSpec,
+} from "./import_backend.ts";
 
 /** The options that a store has to have, with examples. */
 const NEEDED: Readonly<Record<string, Options>> = {
@@ -49,24 +50,12 @@ export const BUILT_IN_BACKENDS: Readonly<Record<string, BackendLoader>> = {
 
 export const BUILT_IN_NAMES: readonly string[] = Object.keys(BUILT_IN_BACKENDS);
 
-/** The places from which a setting was read, for errors: two variables, or two flags. */
-export interface SettingOrigin {
-  readonly name: string;
-  readonly options: string;
-}
-
 /** A backend by its name, with the places from which name and options were read. */
 export interface NamedBackend {
   readonly name: string;
   /** One JSON object, if there is one. */
   readonly options: string | undefined;
   readonly origin: SettingOrigin;
-}
-
-/** The export of a module. */
-interface ModuleSpec {
-  readonly specifier: string;
-  readonly exportName: string;
 }
 
 /** A built-in backend by its name, or a class of a module. */
@@ -151,15 +140,6 @@ function kwargsError(
   return new CredentialsBackendError("backend_kwargs_invalid", { action, reason, remedy });
 }
 
-/** The texts in options, which may be secrets. */
-function textsIn(value: unknown): string[] {
-  if (typeof value !== "string") return Object.values(Object(value)).flatMap(textsIn);
-  return [value].filter((text) => text.length >= 4);
-}
-
-/** Options from JSON: a name stands where the class takes a backend. Each class checks its own. */
-type Options = Record<string, unknown>;
-
 /** One instance per setting, so that a second `init()` in a process finds the first one's entries. */
 const instances = new Map<string, Once<OidcCredentialsBackend>>();
 
@@ -229,83 +209,4 @@ async function createNested(
   }
   const inner = { name: source + place, options: `${source}${place}.options` };
   return await createBackend(parseBackendSpec(name, inner.name), options, inner);
-}
-
-/** A backend of a third party, from its module. */
-async function importBackend(
-  { specifier, exportName }: ModuleSpec,
-  options: Options,
-  origin: SettingOrigin,
-) {
-  const source = `${showSpec(specifier)} (${origin.name})`;
-  const subject = `${exportName} from ${source}`;
-  const module = await importModule(specifier, source, options);
-  if (!Object.hasOwn(module, exportName)) {
-    const names = printable(Object.keys(module).join(", ")) || "nothing";
-    const remedy = "Name one of its exports after the last colon.";
-    throw loadError("backend_export_missing", subject, `the module exports ${names}`, remedy);
-  }
-  const Backend = module[exportName];
-  if (typeof Backend !== "function") {
-    throw loadError("backend_not_constructible", subject, "it is not a class", "Export a class.");
-  }
-  let backend: unknown;
-  try {
-    backend = new (Backend as new (options: Options) => unknown)(options);
-  } catch (error) {
-    if (isNotCapable(error)) throw denial(subject, "its constructor", error);
-    const cause = causeFrom(error, textsIn(options));
-    if (cause instanceof CredentialsBackendError) throw cause;
-    const remedy = `See the cause, and check ${origin.options}.`;
-    const reason = "its constructor failed";
-    throw loadError("backend_not_constructible", subject, reason, remedy, cause);
-  }
-  assertCredentialsBackend(backend, subject);
-  const own = backend;
-  return wrapBackend(own, {
-    requiredPermissions: () => [
-      ...moduleNeeds(moduleUrl(specifier)),
-      ...own.requiredPermissions?.() ?? [],
-    ],
-  });
-}
-
-async function importModule(
-  specifier: string,
-  source: string,
-  options: Options,
-): Promise<Record<string, unknown>> {
-  const url = moduleUrl(specifier);
-  try {
-    return await import(url);
-  } catch (error) {
-    // A module that is denied something while it runs throws NotCapable: that is its own error.
-    if (error instanceof TypeError && DENIED.test(error.message)) {
-      throw denial(source, "the import", error);
-    }
-    const remedy = "See the cause, and check its path or its address.";
-    const cause = causeFrom(error, textsIn(options));
-    throw loadError("backend_import_failed", source, "the module did not load", remedy, cause);
-  }
-}
-
-/** The only trace of a denied import, and of what an access was denied to. */
-const DENIED = /(?:access to "([^"]+)", )?run again with the --allow-(\w+) flag/;
-
-function denial(subject: string, what: string, { message }: Error) {
-  const [, target = "", kind = ""] = DENIED.exec(message) ?? [];
-  const flag = permissionFlag(kind, showSpec(target)).replace(/=$/, "");
-  const remedy = `Run with ${flag}; requiredPermissions() with -A names all flags.`;
-  return loadError("permission_required", subject, `Deno does not permit ${what}`, remedy);
-}
-
-function loadError(
-  code: CredentialsBackendErrorCode,
-  subject: string,
-  reason: string,
-  remedy: string,
-  cause?: Error,
-) {
-  const action = `load the credentials backend ${subject}`;
-  return new CredentialsBackendError(code, { action, reason, remedy, cause });
 }

@@ -121,7 +121,7 @@ export class VaultClient {
     // Not by setTimeout, whose first use in a process takes Deno some 4 ms. Node takes no fraction.
     const late = AbortSignal.timeout(Math.ceil(Math.min(leftMs, LONGEST_TIMER_MS)));
     const { signal } = request;
-    const ends = signal === undefined ? late : AbortSignal.any([signal, late]);
+    const ends = signal ? AbortSignal.any([signal, late]) : late;
     try {
       // The `fetch` of an option may ignore its signal.
       return await untilAborted(this.#exchange(request, ends), ends);
@@ -170,8 +170,8 @@ export class VaultClient {
     const words = vaultWords(body, [request.token ?? "", secret]);
     const trouble = troubleOf(status, text, words);
     const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
-    if (trouble !== undefined) return { ...trouble, retryAfterMs };
-    if (body === undefined && text !== "") return otherServer(`with status ${status}`);
+    if (trouble) return { ...trouble, retryAfterMs };
+    if (!body && text !== "") return otherServer(`with status ${status}`);
     return { status, body: body ?? {}, data: objectIn(body?.data), words };
   }
 }

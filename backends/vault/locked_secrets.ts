@@ -136,7 +136,7 @@ export class LockedSecrets {
   /** The secret; under the lock as it is proven to be, with a write where the last one is too old. */
   async row(name: string, key: string, use: SecretUse): Promise<Row> {
     const held = this.#held.get(name);
-    if (held !== undefined && !held.isLost) {
+    if (held && !held.isLost) {
       return await this.#inTurn(held, () => this.#prove(name, held, use));
     }
     const row = await this.#look(name, key, use);
@@ -159,7 +159,7 @@ export class LockedSecrets {
       /** Whether it is stored; `undefined` where it is to be written. */
       const outcome = () => {
         if (isTried && known.row.text === text) return true; // the answer to the write was lost
-        if (held?.isLost && isReplaced === undefined) throw this.#lockLost(use);
+        if (held?.isLost && !isReplaced) throw this.#lockLost(use);
         if (isReplaced?.(known.row) === false) return false;
         return undefined;
       };
@@ -188,11 +188,11 @@ export class LockedSecrets {
     const write = async () => {
       const row = await this.#repeat(use, async () => {
         const written = await this.#write(name, empty, undefined, use);
-        if (written !== undefined) return written;
+        if (written) return written;
         const { version } = await this.#look(name, key, use); // the engine may demand one
         return await this.#write(name, empty, version, use);
       });
-      if (held !== undefined) held.isLost = true; // also where its own function signs out
+      if (held) held.isLost = true; // also where its own function signs out
       return row.version;
     };
     return await this.#inTurn(held, write);
@@ -218,7 +218,7 @@ export class LockedSecrets {
       if (done !== undefined) return { done };
       const row = await this.#look(name, key, use);
       // A later look may be answered by a node that is further behind.
-      if (newest === undefined || row.version > newest.version) newest = row;
+      if (!newest || row.version > newest.version) newest = row;
       assertOwn(name, newest, `${LOCK} ${place()}`);
       // Its own is left of a release that did not reach the store.
       const isFree = newest.holder === "" || newest.holder === this.#id;
@@ -228,7 +228,7 @@ export class LockedSecrets {
         await this.#release(name, heldOf(mine)); // it may have been done without an answer
         throw error;
       });
-      if (written === undefined) return undefined;
+      if (!written) return undefined;
       this.#held.set(name, heldOf(written));
       this.#sightings.delete(name);
       return { done };
@@ -279,7 +279,7 @@ export class LockedSecrets {
     const latest = written ?? await this.#look(name, row.key, use);
     if (latest.version <= row.version) return false; // that node is late
     known.row = latest;
-    if (written !== undefined) return true;
+    if (written) return true;
     known.isLost = latest.holder !== this.#id; // else it is an own write without its answer
     return false;
   }
@@ -295,7 +295,7 @@ export class LockedSecrets {
   /** Whether the last write was sent so lately that nobody can have taken over since. */
   #isProven(name: string) {
     const own = this.#own.get(name);
-    if (own === undefined) return false;
+    if (!own) return false;
     const ages = [this.#options.timer.now() - own.at, Math.abs(Date.now() - own.wall)];
     return ages.every((age) => age <= PROOF_MS);
   }
@@ -324,7 +324,7 @@ export class LockedSecrets {
     const [at, wall] = [timer.now(), Date.now()];
     // Refused by a node that is behind, it is done by the next one.
     const row = await engine.write(...request) ?? await engine.write(...request);
-    if (row !== undefined) this.#own.set(name, { row, at, wall });
+    if (row) this.#own.set(name, { row, at, wall });
     return row;
   }
 
@@ -341,7 +341,7 @@ export class LockedSecrets {
   }
 
   async #inTurn<T>(held: Held | undefined, run: () => Promise<T>) {
-    if (held === undefined) return await run();
+    if (!held) return await run();
     const result = held.turn.then(run);
     held.turn = result.catch(() => undefined);
     return await result;

@@ -182,7 +182,7 @@ export function checkVaultOptions(options: VaultCredentialsBackendOptions) {
 /** The address as a URL without a slash at its end. */
 function parseVaultAddress(name: string, address: string) {
   const url = parsePlainUrl(address);
-  if (url === null) {
+  if (!url) {
     throw invalid(
       `${name} is not a plain https: URL`,
       `Give one such as "https://vault.example.com:8200", without a user name, a password and a ` +
@@ -265,7 +265,7 @@ export function vaultPermissions(options: VaultCredentialsBackendOptions): Backe
   if (auth.method === "token" && (auth.token ?? file) === undefined) variables.push(VAULT_TOKEN);
   const url = URL.parse(address ?? "");
   const needs: BackendPermission[] = [];
-  if (url !== null) needs.push({ name: "net", host: netHost(url) }, ...proxyPermissions(url.href));
+  if (url) needs.push({ name: "net", host: netHost(url) }, ...proxyPermissions(url.href));
   for (const variable of variables) needs.push({ name: "env", variable });
   for (const path of [caCert, file]) if (path !== undefined) needs.push({ name: "read", path });
   return needs;

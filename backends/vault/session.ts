@@ -129,7 +129,7 @@ export class VaultSession {
     }
     const answer = await this.#client.request({ action: LOG_IN, method: "POST", path, body });
     const held = this.#heldOf(answer);
-    if (held !== undefined) return held;
+    if (held) return held;
     // Vault has the same words where nothing is mounted, and where it cannot ask the cluster.
     throw this.#failed(
       `it refuses the ${auth.method} login with status ${answer.status}${answer.words}`,

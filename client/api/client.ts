@@ -50,8 +50,6 @@ const MAX_ERROR_BYTES = 64 * 1024;
  */
 const NAMES_API = /:\/\/|(^| )[\da-f-]{36}\//i;
 
-const POST_TYPES = { params: "object", json: "any", form: "object", signal: "signal" } as const;
-
 export class ApiClient {
   readonly #options: ApiClientOptions;
   readonly #transport: ApiTransport;
@@ -77,7 +75,12 @@ export class ApiClient {
 
   /** See `Session.post`. */
   async post(path: string, options: PostOptions = {}): Promise<unknown> {
-    checkCallOptions("POST", options, POST_TYPES);
+    checkCallOptions("POST", options, {
+      params: "object",
+      json: "any",
+      form: "object",
+      signal: "signal",
+    });
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
       throw invalidOptions("POST", "json and form exclude each other", "Give one of them.");
@@ -115,15 +118,14 @@ export class ApiClient {
    * sign-in, where the API demands one and the person may be asked.
    */
   async #exchange(request: ApiRequest) {
-    const { url, init } = request;
+    const { init } = request;
     const { tokens, session } = this.#options;
     const signal = init.signal ?? undefined;
     const credentials = await this.#options.credentials({ signal });
     let response = await this.#transport.send(request, credentials);
-    if (tokens === undefined) return response;
     // After a redirect to another origin, a refusal is not about the session's token.
-    if ((URL.parse(response.url) ?? url).origin !== url.origin) return response;
-    let demand = await this.#demandOf(response);
+    if (!tokens || request.isAway) return response;
+    let demand = await this.#demandOf(request, response);
     if (!demand && response.status !== 401) return response;
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
     if (!isReplayable(init.body)) {
@@ -136,14 +138,14 @@ export class ApiClient {
     const renewed = await this.#renew({ rejected: credentials.headers, demand, signal }, response);
     if (renewed) {
       response = await this.#sendAgain(request, response, renewed);
-      demand = await this.#demandOf(response);
+      demand = await this.#demandOf(request, response);
     }
     // The person is asked once: another demand is an error.
     if (demand && session && !NAMES_API.test(demand.scope ?? "")) {
       await session.signIn({ for: { demand }, signal });
       const other = await this.#options.credentials({ signal });
       response = await this.#sendAgain(request, response, other);
-      demand = await this.#demandOf(response);
+      demand = await this.#demandOf(request, response);
     }
     if (!demand) return response;
     throw await this.#apiError(request, response, demand);
@@ -158,9 +160,9 @@ export class ApiClient {
   }
 
   /** The demand of an answer. One that echoes what the session knows is none. */
-  async #demandOf({ status, headers }: Response) {
+  async #demandOf({ isAway }: ApiRequest, { status, headers }: Response) {
     const begin = "insufficient_"; // RFC 9470, Microsoft Entra, RFC 6750
-    if (![401, 403].includes(status)) return undefined;
+    if (isAway || ![401, 403].includes(status)) return undefined;
     if (!headers.get("www-authenticate")?.includes(begin)) return undefined;
     const { findChallenge } = await import("./api_metadata.ts");
     const demand = readDemand(await findChallenge(headers, "error", begin));
@@ -190,7 +192,8 @@ export class ApiClient {
     const base = this.#base;
     const text = String(input);
     const url = URL.parse(text, base);
-    if (url !== null && url.origin === base?.origin) {
+    // Not by the origin of the URL: a blob: has that of its maker, and a user's name goes beside the bearer.
+    if (base && url?.href.startsWith(`${base.origin}/`)) {
       if (/^\s*[/\\]/.test(text)) putBelow(base, url);
       return url;
     }
@@ -257,14 +260,14 @@ function refusedAddress(
   method: string | undefined,
   passedHost = "the session has no API to send its token to",
 ) {
-  if (base === undefined) {
+  if (!base) {
     return new ValidMindAuthError("wrong_origin", {
       action: "make the request",
       reason: passedHost,
       remedy: `Set ${named("apiHost")}.`,
     });
   }
-  if (url === null) {
+  if (!url) {
     return invalidOptions(
       "make the request",
       "its address is not a URL",

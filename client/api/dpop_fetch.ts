@@ -50,7 +50,7 @@ export async function addProof(
   method: string,
   url: URL | undefined,
 ) {
-  if (url === undefined) {
+  if (!url) {
     throw new ValidMindAuthError("dpop_request_needed", {
       action: "give headers",
       reason: "the token is bound to a key, and each request needs its own proof for its method " +

@@ -30,6 +30,8 @@ export interface ApiRequest {
   init: RequestInit;
   /** Its address in words; without them it is that of the option. */
   place?: string;
+  /** Whether a redirect has led its last answer away from the API, and so from the session's headers. */
+  isAway?: boolean;
 }
 
 /** Sends a session's requests, each within the time limit, and follows redirects. */
@@ -42,14 +44,19 @@ export class ApiTransport {
 
   /** Gives the answer when it begins. The time limit does not cover its body. */
   async send(request: ApiRequest, credentials: ApiCredentials) {
-    const hop = { ...request, init: withHeaders(request.init, credentials.headers) };
-    return await this.#within(hop, (signal) => this.#follow(hop, credentials, signal));
+    const init = withHeaders(request.init, credentials.headers);
+    const hop = { ...request, init, isAway: false };
+    const response = await this.#within(hop, (signal) => this.#follow(hop, credentials, signal));
+    request.isAway = hop.isAway;
+    return response;
   }
 
   /** The body of an answer as text, cut off after `maxBytes`. */
   async readText(request: ApiRequest, response: Response, maxBytes?: number) {
-    const read = (signal: AbortSignal) => readText(response, signal, maxBytes, "cut");
-    return await this.#within(request, read) ?? "";
+    return await this.#within(
+      request,
+      (signal) => readText(response, signal, maxBytes, "cut"),
+    ) ?? "";
   }
 
   /**
@@ -70,14 +77,15 @@ export class ApiTransport {
       if (this.#runtime.fetch === globalThis.fetch) assertSafe(hop.url);
       const response = await fetch(hop.url, { ...hop.init, signal, redirect: "manual" });
       const target = redirectTarget(response, hop.url);
-      if (target === undefined || redirect === "manual") return response;
+      if (!target || redirect === "manual") return response;
       if (redirect === "error") await this.#refuseRedirect(hop, response, "to another address");
       if (hops === MAX_HOPS) await this.#refuseRedirect(hop, response, "without an end");
       const next = rewrite(response.status, hop.init);
-      if (next === undefined) return response;
+      if (!next) return response;
       await response.body?.cancel();
       signal.throwIfAborted(); // a caller's fetch may ignore it
       const isElsewhere = target.origin !== hop.url.origin;
+      hop.isAway ||= isElsewhere;
       hop.url = target;
       hop.init = isElsewhere ? withoutSecrets(next, own) : next;
     }
@@ -156,7 +164,7 @@ function redirectTarget({ status, headers }: Response, url: URL) {
   const location = headers.get("location");
   if (location === null || ![301, 302, 303, 307, 308].includes(status)) return undefined;
   const next = URL.parse(location, url);
-  return next !== null && /^https?:$/.test(next.protocol) ? next : undefined;
+  return next && /^https?:$/.test(next.protocol) ? next : undefined;
 }
 
 /** The next request by the fetch standard; `undefined` if its body cannot be sent again. */

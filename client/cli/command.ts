@@ -32,10 +32,8 @@ export interface CommandCall {
   readonly commands: readonly Command[];
 }
 
-/** The program's name and specifier, as its own texts give them. */
+/** The program's name, as its own texts give it. */
 export const PROGRAM = "validmind-auth";
-
-export const SPECIFIER = "jsr:@validmind/auth/cli";
 
 /** An error of the command line itself, in its own words. */
 export class CliError extends Error {

@@ -24,11 +24,7 @@ export const COMMANDS: readonly Command[] = [
 
       --flow client_credentials asks nobody: the client gets a token for itself. --flow
       token_exchange gets a token for the person of another token.`,
-    flags: [
-      ...OPTION_FLAGS.filter((name) => name !== "api-host"),
-      "no-open",
-      "json",
-    ],
+    flags: [...OPTION_FLAGS.filter((name) => name !== "api-host"), "no-open", "json"],
     args: "[ADDRESS]",
     examples: `
       login

@@ -58,15 +58,12 @@ function writeAll(stream: typeof Deno.stdout, bytes: Uint8Array) {
 }
 
 /** Rows in columns, without trailing spaces. Wraps the last column to `width`. */
-export function columns(
-  rows: readonly (readonly string[])[],
-  indent = "",
-  width = 10_000,
-) {
+export function columns(rows: readonly (readonly string[])[], indent = "", width = 10_000) {
   const last = Math.max(0, ...rows.map((row) => row.length)) - 1;
-  const widths = Array.from({ length: last }, (_, index) => {
-    return Math.max(...rows.map((row) => row[index]?.length ?? 0));
-  });
+  const widths = Array.from(
+    { length: last },
+    (_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)),
+  );
   const beside = widths.reduce((sum, one) => sum + one + 2, indent.length);
   // Where little of a line is left, as in a narrow terminal, the last column stands below.
   const isBelow = width - beside < 20;
@@ -75,9 +72,7 @@ export function columns(
   // A line is as long as fits, unless a word is longer.
   const line = new RegExp(`(.{1,${width - start}})(?:[ \\n]|$)`, "g");
   return rows.map((row) => {
-    const cells = widths.map((one, index) => {
-      return (row[index] ?? "").padEnd(one + 2);
-    });
+    const cells = widths.map((one, index) => (row[index] ?? "").padEnd(one + 2));
     const text = (row[last] ?? "").replaceAll(line, `$1${lineStart}`);
     const head = `${indent}${cells.join("")}${isBelow ? lineStart : ""}`;
     return `${head}${text}`.trimEnd().replaceAll(/ +$/gm, "") + "\n";

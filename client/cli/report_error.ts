@@ -1,5 +1,8 @@
 import { printable } from "../../backends/common/printable.ts";
-import { CredentialsBackendError, messageOf } from "../../backends/credentials_backend_error.ts";
+import {
+  type CredentialsBackendError,
+  messageOf,
+} from "../../backends/credentials_backend_error.ts";
 import { FIND_API } from "../api/demand.ts";
 import { type ApiError, isOwnError, ownError, ValidMindAuthError } from "../errors.ts";
 import { argument, demandFlags, flagsFor, type NamedSignIn } from "../tokens/login_required.ts";
@@ -75,7 +78,7 @@ export async function hintFor(
   }
   const isKv = code === "unstable_kv_required";
   if (code !== "permission_required" && !isKv) return undefined;
-  const { installAdvice } = await import("./installation.ts");
+  const { installAdvice } = await import("./commands/permissions.ts");
   return await installAdvice(flags, (error as ValidMindAuthError).permissions ?? [], isKv);
 }
 
@@ -85,11 +88,7 @@ export async function hintFor(
  *
  * @param stored The sign-in to remove, in place of that of the flags.
  */
-export function describeError(
-  thrown: unknown,
-  flags: FlagValues,
-  stored?: NamedSignIn,
-) {
+export function describeError(thrown: unknown, flags: FlagValues, stored?: NamedSignIn) {
   const error = ownError(thrown);
   if (isOwnError(error) || error instanceof CliError) {
     const message = inShell(error, flags) + removalLine(error, flags, stored) + causeLines(error);
@@ -114,10 +113,7 @@ function inShell(error: Error, flags: FlagValues) {
 }
 
 /** The command that signs in as an error wants it, if it wants that. */
-function signInCall(
-  { code, signIn, demand }: Partial<ApiError>,
-  flags: FlagValues,
-) {
+function signInCall({ code, signIn, demand }: Partial<ApiError>, flags: FlagValues) {
   const own = valueFlags(flags, [...IDENTITY_FLAGS, "scope", ...STORE_FLAGS]);
   if (demand) return `login${own}${demandFlags(demand)}`;
   if (code !== "login_required") return undefined;
@@ -142,12 +138,8 @@ function causeLines({ message, cause }: { message: string; cause?: unknown }): s
 }
 
 /** The command that removes what an error is about, with the flags of its store. */
-function removalLine(
-  error: Error,
-  flags: FlagValues,
-  stored: NamedSignIn | undefined,
-) {
-  const { signOut } = error instanceof CredentialsBackendError ? error : {};
+function removalLine(error: Error, flags: FlagValues, stored: NamedSignIn | undefined) {
+  const { signOut } = error as Partial<CredentialsBackendError>;
   if (signOut === undefined) return "";
   const store = valueFlags(flags, STORE_FLAGS);
   const named = stored ? flagsFor(stored) : valueFlags(flags, IDENTITY_FLAGS);

@@ -26,7 +26,7 @@ export async function runCommand(args: readonly string[]) {
       note(helpText(command));
       return EXIT.usage;
     }
-    await permissionCheck(command.action)(fileNeeds(flags), "always");
+    await permissionCheck(command.action)(fileNeeds(flags));
     const { run } = await command.load();
     return await run({ flags, args: line.args, command, commands: COMMANDS }) ?? EXIT.ok;
   } catch (error) {

@@ -49,16 +49,17 @@ export async function chooseStore(
   flag: BackendFlag = "backend",
   places?: CallOrigin,
 ) {
+  const needs: PermissionNeed[] = [];
+  const check = () => permissionCheck(action)([...known, ...needs]);
   let named = namedByFlags(flags, flag);
-  const needs = named === undefined ? selectionNeeds() : [];
-  const check = permissionCheck(action);
   if (named === undefined) {
-    await check([...known, ...needs], "always");
+    needs.push(...selectionNeeds());
+    await check();
     named = backendOf(places ?? await findOrigin(sessionOptions(flags), action));
   }
   if (named === undefined) return { backend: await resolveCredentialsBackend(), needs };
-  needs.push(...optionNeeds(named.options ?? ""));
-  await check([...known, ...needs], "always");
+  needs.push(...optionNeeds(named.options));
+  await check();
   return { backend: await namedBackend(named), needs };
 }
 
@@ -106,10 +107,8 @@ export function sessionOptions(flags: FlagValues): SessionOptions {
     const flag = optionRow(name).flag as FlagName | undefined;
     if (flag !== undefined && flags.has(flag)) options[name] = flags.text(flag) ?? true;
   }
-  const parameters = flags.get("parameter");
-  if (parameters !== undefined) {
-    const pairs = parameters.map((text) => pairOf("parameter", text));
-    options.authorizationParameters = Object.fromEntries(pairs);
+  if (flags.has("parameter")) {
+    options.authorizationParameters = Object.fromEntries(pairsOf(flags, "parameter"));
   }
   const file = flags.text("config");
   if (file !== undefined) options[SETTINGS_FILE] = file;
@@ -120,23 +119,23 @@ const FILE_FLAGS = ["config", "backend-options", "from-options", "to-options"] a
 
 /** The needs of the files that flags name, beside those of `createSession`. */
 export function fileNeeds(flags: FlagValues): PermissionNeed[] {
-  const files = FILE_FLAGS.flatMap((flag) => {
-    const path = flags.text(flag);
-    const reason = `to read the file of --${flag}`;
-    return path === undefined ? [] : [read(path, reason, "always")];
-  });
+  const given = FILE_FLAGS.filter((flag) => flags.has(flag));
+  const files = given.map((flag) => read(flags.text(flag)!, `to read the file of --${flag}`));
   return [...files, { name: "sys", kind: "uid", reason: "to compare the owner", need: "optional" }];
 }
 
-/** Name and value that a flag gives. A value may have the separator in it. */
-export function pairOf(
+/** Names and values that a flag gives. A value may have the separator in it. */
+export function pairsOf(
+  flags: FlagValues,
   flag: FlagName,
-  text: string,
   separator = "=",
-): [name: string, value: string] {
-  const at = text.indexOf(separator);
-  if (at > 0) return [text.slice(0, at).trim(), text.slice(at + 1)];
-  throw usageError(`Cannot use --${flag}: its value is missing. Give it as NAME${separator}VALUE.`);
+): [name: string, value: string][] {
+  return (flags.get(flag) ?? []).map((text) => {
+    const at = text.indexOf(separator);
+    if (at > 0) return [text.slice(0, at).trim(), text.slice(at + 1)];
+    const form = `NAME${separator}VALUE`;
+    throw usageError(`Cannot use --${flag}: its value is missing. Give it as ${form}.`);
+  });
 }
 
 /** Variables that identify a sign-in where the flags do not. */
@@ -163,7 +162,7 @@ export async function findTarget(
   isApi = false,
 ): Promise<SignInTarget | undefined> {
   const variables = identityNeeds(flags);
-  await permissionCheck(action)(variables, "always");
+  await permissionCheck(action)(variables);
   const given = sessionOptions(flags);
   const places = await findOrigin(given, action);
   const { origin } = places;
@@ -221,9 +220,11 @@ export async function settingsOf(flags: FlagValues, action: string) {
   );
   const ofStore = STORE_NAMES.flatMap((name) => rowOf(name, place?.find(name)));
   const { path, state, denial, profiles, only } = settings;
-  const limits = Object.entries(only).map(([rule, value]): SettingRow => {
-    return { name: `only.${rule}`, value, source: "settings file" };
-  });
+  const limits = Object.entries(only).map(([rule, value]): SettingRow => ({
+    name: `only.${rule}`,
+    value,
+    source: "settings file",
+  }));
   return {
     path: path || undefined,
     state,

@@ -1,5 +1,5 @@
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { parseExpiry, SKEW_SECONDS } from "../is_expired.ts";
+import { parseExpiry, SKEW_SECONDS } from "../../backends/is_expired.ts";
 
 /** The scope that is requested by default. */
 export const DEFAULT_SCOPE = "openid profile email offline_access";

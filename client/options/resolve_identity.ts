@@ -84,13 +84,13 @@ export function resolveIdentity(
   }
   if (isSignIn) {
     if (issuer && clientId) return oidcIdentity(options, issuer, clientId, action);
-    const missing = lacks(issuer ? "clientId" : "issuer", action, places);
-    throw new ValidMindAuthError("invalid_options", missing);
+    const absent = issuer ? "clientId" : "issuer";
+    throw new ValidMindAuthError("invalid_options", lacks(absent, action, places));
   }
   if (!isKey) throw noProvider(action, places);
   if (apiKey === undefined || secret === undefined) {
-    const missing = lacks(apiKey ? "apiSecret" : "apiKey", action, places);
-    throw new MissingApiCredentialsError(missing);
+    const absent = apiKey ? "apiSecret" : "apiKey";
+    throw new MissingApiCredentialsError(lacks(absent, action, places));
   }
   if (options.dpop) {
     const reason = `${named("dpop")} binds tokens, and an API key cannot be bound`;
@@ -155,11 +155,9 @@ function checkBearer(
   flow: string,
   action: string,
 ) {
-  const causes = [];
-  if (asksNobody(flow)) causes.push(named("flow", flow));
-  if (dpop) causes.push(named("dpop"));
-  const [cause] = causes;
-  if (cause === undefined || bearerKind(bearer, issuer, flow) !== "id_token") return;
+  let cause = dpop && named("dpop");
+  if (asksNobody(flow)) cause = named("flow", flow);
+  if (!cause || bearerKind(bearer, issuer, flow) !== "id_token") return;
   throw invalidOptions(
     action,
     `${cause} is not for an ID token, which is the bearer here`,

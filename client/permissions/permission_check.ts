@@ -19,7 +19,7 @@ export function permissionCheck(
   const ofBackend = () => backend ? backendNeeds(backend) : [];
   return async (
     needs: readonly PermissionNeed[],
-    when: PermissionNeed["need"],
+    when: PermissionNeed["need"] = "always",
     more: () => readonly PermissionNeed[] = ofBackend,
   ) => {
     if (!needs.some((need) => need.need === when && !isGranted(need))) return;

@@ -40,6 +40,9 @@ import type { InitOptions, SessionOptions } from "../session_options.ts";
 /** A call whose permissions can be named. */
 export type Call = "init" | "createSession";
 
+/** When a permission is required. */
+type When = PermissionNeed["need"];
+
 /**
  * All that a start and a refresh need.
  *
@@ -75,7 +78,7 @@ function settingsNeeds(options: InitOptions, { folder }: Settings) {
   return needs;
 }
 
-export function net(url: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
+export function net(url: string, reason: string, need: When): PermissionNeed {
   return { name: "net", host: netHost(new URL(url)), reason, need };
 }
 
@@ -84,7 +87,7 @@ function proxyNeeds(url: string): PermissionNeed[] {
   return proxyPermissions(url).map((one) => ({ ...one, reason, need: "optional" }));
 }
 
-export function read(path: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
+export function read(path: string, reason: string, need: When = "always"): PermissionNeed {
   return { name: "read", path, reason, need };
 }
 
@@ -102,7 +105,7 @@ export function choiceNeeds(
 ): PermissionNeed[] {
   if ((credentialsBackend ?? getDefaultBackend()) !== undefined) return [];
   const named = places && backendOf(places);
-  return [...selectionNeeds(), ...optionNeeds(named?.options ?? "")];
+  return [...selectionNeeds(), ...optionNeeds(named?.options)];
 }
 
 /** Whether an API key signs in, as far as options and readable variables tell. */
@@ -125,39 +128,44 @@ export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
   });
 }
 
-type Need = PermissionNeed["need"] | undefined;
-
 /** When the variable of an option is read; `undefined` where it is not. */
-function needOfVariable(name: OptionName, options: InitOptions, call: Call): Need {
+function needOfVariable(name: OptionName, options: InitOptions, call: Call): When | undefined {
   const { group, part, variable, requiredBy } = optionRow(name);
   if (variable === undefined) return undefined;
-  if (isGiven(name, options)) return needOfName(name, options, call);
+  if (isGiven(name, options)) return needBesideCode(name, options, call);
   if (group === "browser" || group === "model" && call !== "init") return undefined;
   if (part === "subject" && flowOf(options) !== "token_exchange") return undefined;
-  const isOfBoth = group === "api" || group === "model";
-  const isOfKind = isOfBoth || (group === "api_key") === isByKey(options);
-  const isRequired = requiredBy === "every call" || requiredBy === call;
-  if (isOfKind) return isRequired ? "always" : "optional";
-  // To see that there are not credentials of both kinds.
+
+  const isOfEveryCall = requiredBy === "every call";
+  const isOfBothKinds = group === "api" || group === "model";
+  if (isOfBothKinds || isOfKind(name, options)) {
+    return isOfEveryCall || requiredBy === call ? "always" : "optional";
+  }
+  // The names of the other kind, to see that there are not credentials of both.
   const { issuer, clientId, apiKey, apiSecret } = options;
   const isNamed = (issuer ?? clientId ?? apiKey ?? apiSecret) !== undefined;
-  if (requiredBy === "every call" && !isNamed) return "optional";
-  return undefined;
+  return isOfEveryCall && !isNamed ? "optional" : undefined;
 }
 
-/** The need of an option that code gives. Other variables count only beside the same name. */
-function needOfName(name: OptionName, options: InitOptions, call: Call): Need {
-  const isOfKind = (name === "apiKey") === isByKey(options);
-  if (optionRow(name).part !== "name" || !isOfKind) return undefined;
+/** Whether an option is of the kind that signs in: an API key, or a provider. */
+function isOfKind(name: OptionName, options: InitOptions) {
+  return (optionRow(name).group === "api_key") === isByKey(options);
+}
+
+/**
+ * When the variable of an option is read that code gives: for a name, to see whether the other variables
+ * are of the same sign-in. So it is needed as they are.
+ */
+function needBesideCode(name: OptionName, options: InitOptions, call: Call) {
+  if (optionRow(name).part !== "name" || !isOfKind(name, options)) return undefined;
   const others = OPTION_NAMES.filter((other) => {
-    const { part } = optionRow(other);
+    const { part = "" } = optionRow(other);
     // The issuer counts beside another client, too.
     const isName = part === "name" && other !== "clientId";
-    const isFree = part === "free" || part === "person";
-    return !isFree && !isName && !isGiven(other, options);
+    return !isName && !["free", "person"].includes(part) && !isGiven(other, options);
   });
   const needs = others.map((other) => needOfVariable(other, options, call));
-  return (["always", "optional"] as const).find((need) => needs.includes(need));
+  return NEEDS.find((need) => needs.includes(need));
 }
 
 function isGiven(name: OptionName, options: InitOptions) {
@@ -202,7 +210,7 @@ export function providerNeeds(
 export function apiNeeds({ apiHost, identity, runtime }: ResolvedOptions): PermissionNeed[] {
   const needs: PermissionNeed[] = [];
   if (identity.kind === "api_key" && identity.apiSecretFile !== undefined) {
-    needs.push(read(identity.apiSecretFile, "to read the API secret", "always"));
+    needs.push(read(identity.apiSecretFile, "to read the API secret"));
   }
   const isNative = runtime.fetch === globalThis.fetch;
   if (apiHost && isNative) {
@@ -210,6 +218,8 @@ export function apiNeeds({ apiHost, identity, runtime }: ResolvedOptions): Permi
   }
   return needs;
 }
+
+const TO_FIND = "to find the stored tokens";
 
 /**
  * The variables that choose the backend if neither an argument nor a default does, as far as the
@@ -219,23 +229,19 @@ export function selectionNeeds(): PermissionNeed[] {
   // An empty text is not an unset variable here.
   const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
   const { variables, options } = readBackendChoice(read);
-  const needs = variables.map((variable) => {
-    return env(variable, variable === HOME_VARIABLE ? "to find the stored tokens" : undefined);
-  });
+  const needs = variables.map((variable) =>
+    env(variable, variable === HOME_VARIABLE ? TO_FIND : "to choose the store of the tokens")
+  );
   if (options === undefined) return needs;
   return [...needs, ...optionNeeds(read(options) ?? "")];
 }
 
 /** The needs of `${NAME}` in the text of a backend's options. */
-export function optionNeeds(text: string): PermissionNeed[] {
+export function optionNeeds(text = ""): PermissionNeed[] {
   return variablesIn(text).map((variable) => env(variable, "to complete the backend's options"));
 }
 
-export function env(
-  variable: string,
-  reason: string = "to choose the store of the tokens",
-  need: PermissionNeed["need"] = "always",
-): PermissionNeed {
+export function env(variable: string, reason: string, need: When = "always"): PermissionNeed {
   return { name: "env", variable, reason, need };
 }
 
@@ -257,7 +263,7 @@ export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] 
     const { name } = checkDescriptor(descriptor, origin);
     const need = NEEDS.find((one) => one === descriptor.need) ?? "always";
     const isToKeep = need === "sign_in" || name === "write";
-    const reason = isToKeep ? "to keep the tokens" : "to find the stored tokens";
+    const reason = isToKeep ? "to keep the tokens" : TO_FIND;
     return { ...descriptor, reason, need };
   });
 }

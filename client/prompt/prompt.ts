@@ -78,7 +78,7 @@ export function plainPrompt(page: SignInPage, notes: readonly string[] = []) {
     lines.push(`  2. ${arrival(answer)}.`, ...awayLines(answer).map((line) => `  ${line}`));
   }
   lines.push(...notes.map((note) => printable(note)));
-  const end = formatTime(expiresAt.getTime());
+  const end = formatTime(expiresAt);
   lines.push(`Waiting for your approval (the ${endsWith(page)} ends at ${end}) …\n`);
   return lines.join("\n");
 }
@@ -106,7 +106,7 @@ export function outcomeLines(outcome: Outcome) {
   if (outcome.kind !== "signed_in") return [ENDS[outcome.kind]];
   const { email, name, subject, expiresAt, backend, refreshable, isElsewhere } = outcome;
   const who = email ?? name ?? subject;
-  const end = formatTime(expiresAt?.getTime() ?? 0);
+  const end = formatTime(expiresAt ?? 0);
   const place = printable(backend?.location ?? `${backend?.name}`);
   const lines = [
     `Signed in${who === undefined ? "" : ` as ${printable(who)}`}.`,
@@ -121,8 +121,8 @@ export function outcomeLines(outcome: Outcome) {
  * Date and time where the program runs, with the offset from UTC, since the reader may be elsewhere:
  * "2026-11-27 08:07 +01:00". JSON has ISO 8601 in UTC instead.
  */
-export function formatTime(ms: number) {
-  const text = new Date(ms).toLocaleString("sv-SE", TIME_PARTS); // "2026-11-27 08:07 GMT+01:00"
+export function formatTime(time: Date | number) {
+  const text = new Date(time).toLocaleString("sv-SE", TIME_PARTS); // "2026-11-27 08:07 GMT+01:00"
   return text.replace(/GMT$/, "+00:00").replace("GMT", "").replace("\u2212", "-");
 }
 
@@ -149,11 +149,7 @@ interface PromptView {
  * adds a copy button, the seconds, and the end. All text of the provider is escaped, and none of it is
  * in the script or the style.
  */
-export function promptHtml(
-  { id, page, qr }: PromptView,
-  now: number,
-  notes: readonly string[],
-) {
+export function promptHtml({ id, page, qr }: PromptView, now: number, notes: readonly string[]) {
   const { url, code, answer, expiresAt } = page;
   const href = `href="${escapeHtml(url, Infinity)}" target="_blank" rel="noopener noreferrer"`;
   const steps = [`Open <a ${href}>${escapeHtml(page.shortUrl)}</a>`];

@@ -5,8 +5,7 @@ import type { TokenSet } from "../entry/bearer.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { refusalError } from "./error.ts";
-import type { Endpoint } from "./fetch.ts";
-import { normalizeGrant } from "./normalize.ts";
+import { type Endpoint, normalizeGrant } from "./endpoint.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { readRefusal } from "./refusal.ts";
 import {
@@ -94,16 +93,13 @@ export async function redeemAuthorization(
   signal?: AbortSignal,
 ): Promise<TokenSet> {
   return await provider.use("sign in", signal, async (context) => {
-    const { server, client, auth } = context;
     // Its other parameters are words, such as Google's prompt=consent, and have to stay in messages.
     remember(context.runtime.secrets, [state, answer.get("code")]);
     const code = validate(context, answer, state);
     return await firstTokens(context, dpopKey, {
       send: (options) =>
         oauth.authorizationCodeGrantRequest(
-          server,
-          client,
-          auth,
+          ...context.means,
           code,
           redirectUri,
           verifier,
@@ -161,9 +157,9 @@ async function queryOf(
  * the code (RFC 9449, section 10.1).
  */
 async function push(context: RequestContext, query: Record<string, string>) {
-  const { server, client, auth } = context;
+  const { server, client, means } = context;
   const options = requestOptions(PUSHED, context);
-  const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);
+  const response = await oauth.pushedAuthorizationRequest(...means, query, options);
   return await oauth.processPushedAuthorizationResponse(server, client, response);
 }
 

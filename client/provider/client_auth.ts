@@ -14,7 +14,8 @@ import {
 } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
 import { fileOf, readSecretFile, unusable } from "../options/secret_file.ts";
-import { type Endpoint, providerFetch } from "./fetch.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { providerFetch } from "./fetch.ts";
 import { CURVES, RSA, signatureAlgorithm } from "./id_token.ts";
 import { CLIENT_ID } from "./remedy.ts";
 
@@ -114,7 +115,7 @@ function sourceOf(proof: ClientProof): ProofSource {
   }
   const name = named(option);
   const job = gitHubJob(proof);
-  if (job !== undefined) return { name, get: (...request) => askGitHub(job, ...request) };
+  if (job) return { name, get: (...request) => askGitHub(job, ...request) };
   return { name, get: (_, sender) => textOf(value, sender) };
 }
 
@@ -175,7 +176,7 @@ async function askGitHub(
   issuer: string,
   { runtime, signal }: Sender,
 ) {
-  if (address === undefined || !isSendable(token)) {
+  if (!address || !isSendable(token)) {
     throw unusable(ASSERTION, `${GITHUB_VARIABLES.join(" and ")} are not both set`, ALLOW);
   }
   const url = new URL(address);
@@ -224,7 +225,7 @@ async function byKey(
   const algorithms = typeof stated === "string" ? [stated] : candidates(der, offered);
   for (const alg of algorithms) {
     const key = await importKey(data, alg);
-    if (key === undefined) continue;
+    if (!key) continue;
     return oauth.PrivateKeyJwt(key, {
       [oauth.modifyAssertion](header, claims) {
         header.alg = alg;
@@ -252,7 +253,7 @@ function decodePem(text: string) {
 /** `undefined` where the key is of another kind, too short, or damaged. */
 async function importKey(data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined, alg: string) {
   const algorithm = signatureAlgorithm(alg);
-  if (data === undefined || algorithm === undefined) return undefined;
+  if (!data || !algorithm) return undefined;
   try {
     const format = data instanceof Uint8Array ? "pkcs8" : "jwk";
     const jwk = data as JsonWebKey; // or the bytes of the other format
@@ -274,7 +275,7 @@ async function importKey(data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined,
 function candidates(der: Uint8Array | undefined, offered: readonly string[] = ["RS256"]) {
   const isOffered = (alg: string) => RSA.includes(alg) && offered.includes(alg);
   const rsa = ["RS256", ...offered].find(isOffered) ?? "RS256";
-  if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa];
+  if (der && toHex(der).includes(RSA_OID)) return [rsa];
   const edwards = ["EdDSA", "Ed25519"].find((alg) => offered.includes(alg)) ?? "EdDSA";
   return [rsa, ...Object.keys(CURVES), edwards];
 }

@@ -9,8 +9,7 @@ import type { DeviceCode } from "../session_options.ts";
 import { assertCanSignIn } from "./discovery.ts";
 import type { DpopKey } from "./dpop_key.ts";
 import { invalidProvider } from "./error.ts";
-import type { Endpoint } from "./fetch.ts";
-import { normalizeGrant, positiveNumber } from "./normalize.ts";
+import { type Endpoint, normalizeGrant, positiveNumber } from "./endpoint.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { BY_BROWSER } from "./remedy.ts";
 import { audienceOf, firstTokens, newDpopKey, requestOptions } from "./token_request.ts";
@@ -53,7 +52,7 @@ export async function authorizeDevice(
   demanded: Readonly<Record<string, string>> = {},
 ): Promise<DeviceAuthorization> {
   return await provider.use("start the sign-in", signal, async (context) => {
-    const { identity, runtime, server, client, auth } = context;
+    const { identity, runtime, server, client, means } = context;
     assertOffered(server, identity, demanded);
     assertCanSignIn(server, identity);
     const dpopKey = await newDpopKey(context);
@@ -66,9 +65,8 @@ export async function authorizeDevice(
       parameters.set("code_challenge", await oauth.calculatePKCECodeChallenge(verifier));
       parameters.set("code_challenge_method", "S256");
     }
-    const request = oauth.deviceAuthorizationRequest;
     const options = requestOptions(DEVICE, context);
-    const response = await request(server, client, auth, parameters, options);
+    const response = await oauth.deviceAuthorizationRequest(...means, parameters, options);
     const answer = await oauth.processDeviceAuthorizationResponse(server, client, response);
     return {
       deviceCode: answer.device_code,
@@ -108,10 +106,9 @@ export async function pollDevice(
   signal?: AbortSignal,
 ): Promise<TokenSet> {
   return await provider.use("sign in", signal, async (context) => {
-    const { server, client, auth } = context;
     return await firstTokens(context, dpopKey, {
       parameters: verifier === undefined ? {} : { code_verifier: verifier },
-      send: (options) => oauth.deviceCodeGrantRequest(server, client, auth, deviceCode, options),
+      send: (options) => oauth.deviceCodeGrantRequest(...context.means, deviceCode, options),
       process: oauth.processDeviceCodeResponse,
     });
   });
@@ -137,7 +134,7 @@ function toDeviceCode(
 /** Only a page of the web may be shown: a terminal or a browser acts on other addresses. */
 function checkPage(text: string) {
   const url = URL.parse(text);
-  if (url !== null && isSecureUrl(url)) return url.href;
+  if (url && isSecureUrl(url)) return url.href;
   throw invalidProvider("sign in", "the sign-in page of the provider is not an https: page");
 }
 

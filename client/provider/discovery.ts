@@ -118,7 +118,7 @@ export function withoutSlash(issuer: string) {
  */
 export function checkEndpoint(name: string, text: unknown, issuer: string) {
   const url = typeof text === "string" ? URL.parse(text) : null;
-  if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password !== "") {
+  if (!url || !/^https?:$/.test(url.protocol) || url.username + url.password !== "") {
     const reason = `the ${name} in its discovery document is missing, or is not a plain URL`;
     throw invalidProvider(`use ${issuer}`, reason);
   }

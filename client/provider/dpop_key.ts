@@ -55,7 +55,7 @@ export function dpopHandle(
 ): oauth.DPoPHandle {
   const made = handles.get(pair);
   const isOff = skew !== undefined && Math.abs(skew - (made?.skew ?? 0)) > SLACK_SECONDS;
-  if (made !== undefined && !isOff) return made.handle;
+  if (made && !isOff) return made.handle;
   const handle = DPoP({ [clockSkew]: skew ?? 0 }, pair);
   handles.set(pair, { handle, skew: skew ?? 0 });
   return handle;

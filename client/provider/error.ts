@@ -35,7 +35,7 @@ export function providerError(
 ): Error {
   if (isOwnError(error)) return error;
   const refusal = refusalIn(error);
-  if (refusal === undefined) return invalidAnswer(action, issuer, error, secrets);
+  if (!refusal) return invalidAnswer(action, issuer, error, secrets);
   const { headers } = (error as oauth.ResponseBodyError).response;
   return refusalError(action, issuer, refusal, advice, headers.get("retry-after"));
 }

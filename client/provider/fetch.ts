@@ -7,7 +7,7 @@ import {
 import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { netHost } from "../../backends/common/host.ts";
 import { parseHttpDate, parseRetryAfter, readText } from "../../backends/common/http_answer.ts";
-import { type Json, parseObject } from "../../backends/common/json.ts";
+import { parseObject } from "../../backends/common/json.ts";
 import { isNotCapable } from "../../backends/common/permission.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { runLater, untilAborted } from "../../backends/common/promises.ts";
@@ -16,7 +16,7 @@ import { netDenied, ProviderUnavailableError, ValidMindAuthError } from "../erro
 import { named } from "../options/declaration.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
-import { type Answer, normalizeDocument, normalizeGrant, normalizeTokens } from "./normalize.ts";
+import { type Answer, DISCOVERY, type Endpoint, TOKEN } from "./endpoint.ts";
 import { type AskedFor, isRedirect, readRefusal, type Refusal } from "./refusal.ts";
 import { remedyOf } from "./remedy.ts";
 
@@ -29,51 +29,6 @@ const AWAKE_MS = 2000;
 /** A larger difference of clocks is not corrected for an ID token: certificates fail by it, too. */
 export const MAX_SKEW_SECONDS = 15 * 60;
 const DAY_SECONDS = 86_400;
-
-/** One of a provider's endpoints. */
-export interface Endpoint {
-  /** Its name in messages. */
-  readonly name: string;
-  /** The question that a refusal answers. At the token endpoint the grant tells it. */
-  readonly at: AskedFor | "token";
-  /**
-   * Puts right the deviations of providers that are known and safe to accept, since oauth4webapi is
-   * strict.
-   *
-   * @param json The body, where it is a JSON object.
-   * @returns `undefined` where the answer is not a success: the table of refusals has its meaning.
-   */
-  normalize(status: number, json: Json | undefined): Answer | undefined;
-}
-
-/** The discovery document. */
-export const DISCOVERY: Endpoint = {
-  name: "discovery",
-  at: "find",
-  normalize(status, json) {
-    // Microsoft Entra answers 400 and a JSON error where it does not know the tenant.
-    const isAbsent = status === 404 || status === 400 && typeof json?.error === "string";
-    if (isAbsent) return { status: 404, body: {} };
-    return normalizeDocument(status, json);
-  },
-};
-
-/** The keys that sign ID tokens. */
-export const JWKS: Endpoint = { name: "jwks", at: "find", normalize: normalizeDocument };
-
-/** The token endpoint, for every grant. */
-export const TOKEN: Endpoint = {
-  name: "token",
-  at: "token",
-  normalize: normalizeGrant(normalizeTokens),
-};
-
-/** The revocation endpoint, whose answer needs no body. */
-export const REVOCATION: Endpoint = {
-  name: "revocation",
-  at: "revoke",
-  normalize: (status) => normalizeGrant((body) => body)(status, {}),
-};
 
 /** The questions to the token endpoint, by the grant. */
 const BY_GRANT: Readonly<Record<string, AskedFor>> = {
@@ -127,7 +82,12 @@ export function providerFetch(endpoint: Endpoint, runtime: Runtime) {
     const success = !isRedirect(status) && endpoint.normalize(status, json);
     if (success) return rebuild(success, headers);
     const refusal = readRefusal({ at, hasProof, status, text, json }, secrets);
-    if (refusal.kind === "fault") throw notUsable(url, headers, refusal, secrets);
+    if (refusal.kind === "fault") {
+      const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
+      const reason = faultOf(refusal, printable(contentType));
+      const retryAfter = headers.get("retry-after");
+      throw unusableAnswer(place(url, secrets), reason, remedyOf(refusal), retryAfter);
+    }
     // oauth4webapi takes it as an error, and hands on the body.
     return rebuild({ status: 400, body: { error: refusal.code || "none", refusal } }, headers);
   };
@@ -188,9 +148,13 @@ async function fetchText(
     const request = { ...init, ...formOnce(init), redirect: "manual", signal } as const;
     // The caller's `fetch` may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);
-    // One whole object of JSON counts, however its connection ends.
-    const isWhole = (text: string) => parseObject(text) !== undefined;
-    const text = await readText(response, signal, MAX_BYTES, "refuse", isWhole);
+    const text = await readText(
+      response,
+      signal,
+      MAX_BYTES,
+      "refuse",
+      (text) => parseObject(text) !== undefined, // it counts, however its connection ends
+    );
     if (text === undefined) {
       throw unusableAnswer(
         place(url, secrets),
@@ -246,14 +210,6 @@ function rebuild({ status, body }: Answer, received: Headers) {
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-/** The error for an answer that decides nothing. */
-function notUsable(url: string, headers: Headers, refusal: Refusal, secrets: Iterable<string>) {
-  const contentType = redact(headers.get("content-type") ?? "no content type", secrets);
-  const reason = faultOf(refusal, printable(contentType));
-  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
-  return unusableAnswer(place(url, secrets), reason, remedyOf(refusal), retryAfterMs);
-}
-
 function faultOf({ status, code, said }: Refusal, contentType: string) {
   if (isRedirect(status)) return "it redirects to another address, to which no token is sent";
   const words = [code, said].filter((text) => text !== "").join(": ");
@@ -261,9 +217,19 @@ function faultOf({ status, code, said }: Refusal, contentType: string) {
   return `the provider answered with status ${status} (${printable(words)})`;
 }
 
-function unusableAnswer(place: string, reason: string, remedy: string, retryAfterMs?: number) {
-  const action = `use the answer of ${place}`;
-  return new ProviderUnavailableError({ action, reason, remedy, retryAfterMs });
+/** The error for an answer that decides nothing. */
+function unusableAnswer(
+  place: string,
+  reason: string,
+  remedy: string,
+  retryAfter: string | null = null,
+) {
+  return new ProviderUnavailableError({
+    action: `use the answer of ${place}`,
+    reason,
+    remedy,
+    retryAfterMs: parseRetryAfter(retryAfter),
+  });
 }
 
 /** The way on from a request without an answer. */

@@ -47,7 +47,7 @@ export async function assertIdToken(
   const claims = oauth.getValidatedIdTokenClaims(answer);
   if (claims === undefined) return;
   const { alg, typ } = readClaims(answer.id_token!, 0) ?? {};
-  if (signatureAlgorithm(alg) === undefined) {
+  if (!signatureAlgorithm(alg)) {
     throw unfit(`it is not signed by a public key (alg ${printable(String(alg))})`);
   }
   if (isOtherKind(typ, claims)) throw unfit("it is a token of another kind");

@@ -5,7 +5,7 @@ import type { Runtime } from "../options/resolve_options.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
 import { providerError, refusalKind } from "./error.ts";
-import { DISCOVERY } from "./fetch.ts";
+import { DISCOVERY } from "./endpoint.ts";
 import type { RefusalAdvice } from "./remedy.ts";
 import { type RequestContext, requestOptions, revokeToken } from "./token_request.ts";
 
@@ -50,7 +50,7 @@ export class OidcProvider {
       const client = { client_id: sender.identity.clientId };
       return await this.#proveIn(server, (isTurned) => {
         const auth = this.#proof?.prove(server, isTurned, sender) ?? oauth.None();
-        return run({ ...sender, server, client, auth });
+        return run({ ...sender, server, client, means: [server, client, auth] });
       });
     }, advice);
   }
@@ -106,8 +106,11 @@ export class OidcProvider {
    * @returns `false` where the provider has no revocation endpoint.
    */
   async revoke(token: string, hint: "refresh_token" | "access_token") {
-    const run = (context: RequestContext) => revokeToken(context, token, hint);
-    return await this.use("revoke the sign-in", undefined, run);
+    return await this.use(
+      "revoke the sign-in",
+      undefined,
+      (context) => revokeToken(context, token, hint),
+    );
   }
 
   /** The hosts, with ports, of all endpoints. Unlike a grant, this needs no permission for them. */
@@ -163,7 +166,7 @@ export async function openProvider(
   identity: OidcIdentity,
   runtime: Runtime,
 ): Promise<OidcProvider> {
-  if (identity.proof === undefined) return new OidcProvider(identity, runtime);
+  if (!identity.proof) return new OidcProvider(identity, runtime);
   const { clientAuth } = await import("./client_auth.ts");
   return new OidcProvider(identity, runtime, clientAuth(identity.proof));
 }

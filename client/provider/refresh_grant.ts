@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import type { Json } from "../../backends/common/json.ts";
+import { type Json, objectIn } from "../../backends/common/json.ts";
 import { runLater } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { readClaims, type TokenSet } from "../entry/bearer.ts";
@@ -35,14 +35,10 @@ interface RefreshOptions {
   keepRotated: (refreshToken: string) => Promise<unknown>;
 }
 
-/**
- * The person of an entry; `undefined` without an ID token, and "unknown" where the ID token does not
- * name one, or cannot be read.
- */
-export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | undefined {
+/** The person of an entry; `undefined` without an ID token. One that cannot be read names nobody. */
+export function subjectOf({ id_token }: OidcCredentials): Subject | undefined {
   if (!id_token) return undefined;
-  const { iss, sub, nonce } = readClaims(id_token) ?? {};
-  return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
+  return objectIn(readClaims(id_token));
 }
 
 /** Trades a refresh token for new tokens: RFC 6749, section 6. */
@@ -52,8 +48,11 @@ export async function refreshTokens(
 ): Promise<TokenSet> {
   const got: Json = {};
   try {
-    const run = (context: RequestContext) => refreshOnce(context, options, got);
-    return await provider.use("refresh the sign-in", undefined, run);
+    return await provider.use(
+      "refresh the sign-in",
+      undefined,
+      (context) => refreshOnce(context, options, got),
+    );
   } catch (error) {
     // The old refresh token is spent, so the new one is kept, whatever is wrong with the rest.
     if (typeof got.refresh_token === "string") await options.keepRotated(got.refresh_token);
@@ -66,7 +65,6 @@ async function refreshOnce(
   { refreshToken, claims, subject, dpopKey, keepRotated }: RefreshOptions,
   got: Json,
 ) {
-  const { server, client, auth } = context;
   const end = new AbortController();
   // Asked for beside the tokens, which are on the disk sooner then.
   const early = subject && fetchKeys({ ...context, signal: end.signal });
@@ -76,8 +74,7 @@ async function refreshOnce(
       dpopKey,
       got,
       parameters: { ...claims && { claims } },
-      send: (options) =>
-        oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
+      send: (options) => oauth.refreshTokenGrantRequest(...context.means, refreshToken, options),
       process: oauth.processRefreshTokenResponse,
     });
     refuseOtherPerson(context, subject, answered, got);
@@ -134,7 +131,7 @@ async function isSoonHere(answer: Promise<unknown>) {
 /** A person as an ID token names one. `sub` is unique only within one issuer. */
 export interface Subject {
   iss?: unknown;
-  sub: string;
+  sub?: unknown;
   nonce?: unknown;
 }
 

@@ -124,7 +124,7 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}) {
   if (isOfProof && ofClient !== undefined) return remedyOfProof(refusal, ofClient);
   const known = BY_WORDS.find(([kinds, pattern]) => kinds.includes(kind) && pattern.test(words));
   if (kind === "scope" && at !== "revoke") return remedyOfScope(refusal, advice, known?.[2]);
-  if (known !== undefined) return known[2];
+  if (known) return known[2];
   if (kind === "fault") return remedyOfFault(refusal);
   if (at === "exchange") return remedyOfExchange(refusal, ofToken);
   if (kind === "client") return PUBLIC;

@@ -10,15 +10,8 @@ import type { Runtime } from "../options/resolve_options.ts";
 import { checkEndpoint, findRevocationEndpoint } from "./discovery.ts";
 import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
 import { invalidProvider } from "./error.ts";
-import {
-  DISCOVERY,
-  type Endpoint,
-  JWKS,
-  providerFetch,
-  providerSkew,
-  REVOCATION,
-  TOKEN,
-} from "./fetch.ts";
+import { DISCOVERY, type Endpoint, JWKS, REVOCATION, TOKEN } from "./endpoint.ts";
+import { providerFetch, providerSkew } from "./fetch.ts";
 import {
   assertIdToken,
   isSignedByOne,
@@ -37,7 +30,8 @@ export interface RequestContext {
   readonly signal: AbortSignal | undefined;
   readonly server: oauth.AuthorizationServer;
   readonly client: oauth.Client;
-  readonly auth: oauth.ClientAuth;
+  /** The provider, the client and its proof, as each request of oauth4webapi takes them. */
+  readonly means: readonly [oauth.AuthorizationServer, oauth.Client, oauth.ClientAuth];
 }
 
 /** The options of oauth4webapi for one request. */
@@ -157,7 +151,7 @@ export async function assertSigned(
   const isSigned = (keys: Json[]) => isSignedByOne(context.server, response, id_token, keys);
   const keys = await (coming ?? requestKeys(context));
   if (await isSigned(keysNamedBy(id_token, keys))) return;
-  if (coming === undefined) throw noSigner();
+  if (!coming) throw noSigner();
   const newest = await requestKeys(context);
   if (!await isSigned(keysOfType(id_token, newest))) throw noSigner();
 }
@@ -218,12 +212,12 @@ export async function revokeToken(
   token: string,
   hint: "refresh_token" | "access_token",
 ) {
-  const { server, client, auth, runtime, signal } = context;
+  const { server, means: [, ...proof], runtime, signal } = context;
   const fetch = providerFetch(DISCOVERY, runtime);
   const revocation_endpoint = await findRevocationEndpoint(server, (url) => fetch(url, { signal }));
   if (revocation_endpoint === undefined) return false;
   const found = { ...server, revocation_endpoint };
-  const response = await oauth.revocationRequest(found, client, auth, token, {
+  const response = await oauth.revocationRequest(found, ...proof, token, {
     ...requestOptions(REVOCATION, context),
     additionalParameters: { token_type_hint: hint },
   });

@@ -31,7 +31,7 @@ export async function requestUnattended(provider: OidcProvider): Promise<TokenSe
  */
 async function requestClientTokens(provider: OidcProvider) {
   return await provider.use("get a token", undefined, async (context) => {
-    if (context.identity.proof === undefined) {
+    if (!context.identity.proof) {
       throw unusable(named("flow", "client_credentials"), "the client has no proof", PROVE);
     }
     return await firstTokens(context, await newDpopKey(context), {
@@ -47,12 +47,12 @@ async function requestClientTokens(provider: OidcProvider) {
 
 /** Sends the request of a grant with the scope, where there is one. */
 function senderOf(
-  { identity: { scope }, server, client, auth }: RequestContext,
+  { identity: { scope }, means }: RequestContext,
   grant: string,
   parameters: Record<string, string> = {},
 ): TokenRequest["send"] {
   return ({ additionalParameters, ...options }) =>
-    oauth.genericTokenEndpointRequest(server, client, auth, grant, {
+    oauth.genericTokenEndpointRequest(...means, grant, {
       ...parameters,
       ...(scope !== "" && { scope }),
       ...additionalParameters,

@@ -3,7 +3,6 @@ import { isDeno } from "../../backends/common/runtime.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 import { named } from "../options/declaration.ts";
-import type { SignInPage } from "../prompt/prompt.ts";
 import {
   type Authorization,
   authorizationObstacle,
@@ -11,7 +10,6 @@ import {
   startAuthorization,
 } from "../provider/authorization_code_grant.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import type { AuthorizationPrompt } from "../session_options.ts";
 import { endedBy, type Flow, type FlowContext, ON_LINK, promptError } from "./flow.ts";
 import {
   type BrowserAnswer,
@@ -64,7 +62,7 @@ export async function browserObstacle(
   { ask, signal }: Pick<FlowContext, "ask" | "signal">,
 ): Promise<string | undefined> {
   if (!isDeno) return "it needs Deno";
-  if (ask.onDeviceCode !== undefined && ask.onAuthorizationUrl === undefined) {
+  if (ask.onDeviceCode && !ask.onAuthorizationUrl) {
     return "this flow has a link, and only onDeviceCode is given: give onAuthorizationUrl";
   }
   return await authorizationObstacle(provider, signal);
@@ -87,14 +85,14 @@ async function showLink(
     const isCut = given !== iss && iss.startsWith(given);
     return answer.offer(isCut ? new URLSearchParams() : parameters);
   };
-  const link: AuthorizationPrompt = {
+  const link = {
     url,
     redirectUri,
     expiresAt,
-    submit: (address) => Promise.try(() => assertTaken(offer(`${address}`))),
+    submit: (address: string) => Promise.try(() => assertTaken(offer(`${address}`))),
   };
   const { origin, pathname } = new URL(url);
-  const page: SignInPage = {
+  const page = {
     issuer,
     url,
     shortUrl: origin + pathname,
@@ -105,8 +103,8 @@ async function showLink(
       submit: offer,
     },
   };
-  if (ask.onAuthorizationUrl === undefined) await show(page);
-  else await ask.onAuthorizationUrl(link);
+  if (ask.onAuthorizationUrl) await ask.onAuthorizationUrl(link);
+  else await show(page);
   ask[ON_LINK]?.(link);
 }
 

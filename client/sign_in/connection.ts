@@ -100,7 +100,7 @@ export async function exchange(
   try {
     const reading = readRequest(connection).finally(() => clearTimeout(timer));
     const request = await reading.catch(() => undefined);
-    const response = request === undefined ? { status: 400 } : answer(request);
+    const response = request ? answer(request) : { status: 400 };
     await connection.writable.getWriter().write(bytesOf(response));
     await connection.closeWrite();
   } catch {

@@ -30,7 +30,7 @@ interface AskPersonOptions {
   signal: AbortSignal;
   /** Stores the tokens. Gives the new entry. */
   save: (tokens: TokenSet) => Promise<OidcCredentials>;
-  /** Looks for a sign-in that another program has stored meanwhile. Never throws. */
+  /** Looks for a sign-in that another program has stored meanwhile. A fault, as of a damaged row, is none. */
   look: () => Promise<OidcCredentials | undefined>;
   bearerIn: (entry: OidcCredentials) => Bearer | undefined;
 }
@@ -47,7 +47,7 @@ export async function askPerson(
   let looking: Promise<void> | undefined;
   /** Nobody waits for it: a store that hangs, or asks, holds up neither a poll nor the end. */
   const look = () => {
-    looking ??= options.look().then((entry) => {
+    looking ??= options.look().catch(() => undefined).then((entry) => {
       looking = undefined;
       found ??= entry;
       if (found) elsewhere.abort(new SignedInElsewhere("another program has signed in"));
@@ -62,7 +62,7 @@ export async function askPerson(
     await dialog.end(isUsable ? signedIn(provider, entry, options) : { kind: "error" });
     return entry;
   } catch (error) {
-    if (found !== undefined && error instanceof SignedInElsewhere) {
+    if (found && error instanceof SignedInElsewhere) {
       runtime.emit?.({ type: "sign_in_joined" });
       await dialog.end({ ...signedIn(provider, found, options), isElsewhere: true });
       return found;
@@ -108,7 +108,7 @@ class Dialog implements Disposable {
   readonly show = async (page: SignInPage) => {
     const { ask, runtime } = this.#options;
     // The page of a first try, whose scopes the provider has refused.
-    if (this.#opening !== undefined) await this.end({ kind: "denied" });
+    if (this.#opening) await this.end({ kind: "denied" });
     const answer = page.answer && this.#withWay(page.answer);
     this.#opening = openPrompt({ ...page, answer }, runtime.now);
     void showInBrowser(await this.#opening, page, ask); // not awaited: its program may be the browser itself
@@ -130,7 +130,7 @@ class Dialog implements Disposable {
   #withWay(answer: PageAnswer) {
     const { ask } = this.#options;
     if (ask[ON_LINK] !== undefined) return { ...answer, handIn: NEXT_CELL };
-    if (notebook() !== undefined) {
+    if (notebook()) {
       const { advice, cells } = twoCells(ask.call, ask.demand);
       const away = "Run the cell again. If the browser's last page did not load,";
       this.#afterInterrupt = [`${away} ${advice}`, ...cells].join("\n");
@@ -180,7 +180,7 @@ export function watchInterrupt(
   signIn: AbortController,
   advice: () => string,
 ): Disposable | undefined {
-  if (notebook() === undefined) return undefined;
+  if (!notebook()) return undefined;
   const onInterrupt = () => signIn.abort(interruption(advice()));
   Deno.addSignalListener("SIGINT", onInterrupt);
   return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", onInterrupt) };

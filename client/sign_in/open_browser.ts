@@ -17,7 +17,7 @@ import { browserLauncher } from "../permissions/preflight.ts";
  */
 export async function openBrowser(page: string): Promise<string | undefined> {
   const url = URL.parse(page);
-  if (url === null || !isSecureUrl(url)) return "the page is not an https: page";
+  if (!url || !isSecureUrl(url)) return "the page is not an https: page";
   if (!isDeno) return "this needs Deno";
   const { command, before, variables } = browserLauncher();
   if (!isGranted({ name: "run", command })) {

@@ -49,7 +49,7 @@ export function openRedirectListener(setting: RedirectSetting) {
 }
 
 function pageAfter(parameters: URLSearchParams, answer: BrowserAnswer | undefined) {
-  const fault = answer === undefined ? FOREIGN : answer.offer(parameters);
+  const fault = answer ? answer.offer(parameters) : FOREIGN;
   // A browser that loads the page anew gets the same page.
   if (fault !== undefined && fault !== SPENT) return page("stray");
   return page(parameters.has("error") ? "refused" : "arrived");
@@ -145,6 +145,6 @@ export function browserAnswer(state: string) {
 export function parametersIn(address: string): URLSearchParams {
   const text = address.trim().replace(/^<|>$/g, "");
   const url = URL.parse(text);
-  if (url !== null && /^https?:$/.test(url.protocol)) return url.searchParams;
+  if (url && /^https?:$/.test(url.protocol)) return url.searchParams;
   return new URLSearchParams(/^\??[\w.~-]+=[^\s]*$/.test(text) ? text : "");
 }

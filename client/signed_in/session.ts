@@ -38,9 +38,6 @@ import type { TokenSource } from "../tokens/source.ts";
 /** Loaded for tokens that are bound to a key. */
 const loadDpop = () => import("../api/dpop_fetch.ts");
 
-const TOKEN_TYPES = { forceRefresh: "boolean", signal: "signal" } as const;
-const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
-
 interface SignedInSessionOptions extends ResolvedOptions {
   /** Whether a call asks the person where the API demands another sign-in. */
   asksAgain?: boolean;
@@ -90,7 +87,10 @@ export class SignedInSession implements Session {
 
   async accessToken(options: AccessTokenOptions = {}) {
     const tokens = this.#tokensFor("give an access token");
-    checkCallOptions("give an access token", options, TOKEN_TYPES);
+    checkCallOptions("give an access token", options, {
+      forceRefresh: "boolean",
+      signal: "signal",
+    });
     const rejected = options.forceRefresh ? tokens.held.bearer?.token ?? "" : undefined;
     return (await tokens.bearer(rejected, options.signal)).token;
   }
@@ -102,12 +102,12 @@ export class SignedInSession implements Session {
   }
 
   async headers(options: HeadersOptions = {}): Promise<Headers> {
-    checkCallOptions("give headers", options, HEADERS_TYPES);
+    checkCallOptions("give headers", options, { method: "text", url: "any", signal: "signal" });
     const { method = "GET", url, signal } = options;
     const target = url === undefined ? undefined : await this.#targetOf(url);
     const { headers: own, dpopKey } = await this.#headers({ signal });
     const headers = new Headers(own);
-    if (dpopKey !== undefined) await (await loadDpop()).addProof(headers, dpopKey, method, target);
+    if (dpopKey) await (await loadDpop()).addProof(headers, dpopKey, method, target);
     return headers;
   }
 
@@ -131,7 +131,7 @@ export class SignedInSession implements Session {
     checkCallOptions("clear the session", options, { revoke: "boolean" });
     const { revoke = false } = options;
     const { tokens } = this.#options;
-    if (tokens === undefined) return { keys: [], revocation: "nothing_to_revoke" };
+    if (!tokens) return { keys: [], revocation: "nothing_to_revoke" };
     const held = this.forget();
     const result = await (await tokens.renewal()).clear(revoke, held);
     const { keys, revocation } = result;
@@ -182,7 +182,7 @@ export class SignedInSession implements Session {
   #tokensFor(action: string) {
     this.#assertOpen();
     const { tokens } = this.#options;
-    if (tokens !== undefined) return tokens;
+    if (tokens) return tokens;
     throw new ValidMindAuthError("no_access_token", {
       action,
       reason: `${named("apiKey")} is set, and requests carry it`,
@@ -209,7 +209,7 @@ export class SignedInSession implements Session {
   async #credentials(options: RenewalOptions): Promise<ApiCredentials> {
     const { fetch } = this.#options.runtime;
     const { headers, dpopKey } = await this.#headers(options);
-    if (dpopKey === undefined) return { headers, fetch };
+    if (!dpopKey) return { headers, fetch };
     const { dpopFetch } = await loadDpop();
     return { headers, fetch: dpopFetch(fetch, dpopKey) };
   }
@@ -217,24 +217,24 @@ export class SignedInSession implements Session {
   async #headers({ rejected, demand, signal }: RenewalOptions) {
     this.#assertOpen();
     const { tokens } = this.#options;
-    if (tokens === undefined) return { headers: this.#ownHeaders() };
+    if (!tokens) return { headers: this.#ownHeaders() };
     const refused = rejected?.authorization?.replace(/^\w+ /, "");
     const bearer = await tokens.bearerAfter(refused, signal, demand);
     const dpopKey = this.dpop ? await (await tokens.renewal()).keyOf(bearer) : undefined;
-    const scheme = dpopKey === undefined ? "Bearer" : "DPoP";
+    const scheme = dpopKey ? "DPoP" : "Bearer";
     return { headers: this.#ownHeaders(`${scheme} ${bearer.token}`), dpopKey };
   }
 
   #ownHeaders(authorization?: string): OwnHeaders {
     const { identity, modelOptions } = this.#options;
-    const headers = modelOptions === undefined ? {} : modelHeaders(modelOptions);
+    const headers = modelOptions ? modelHeaders(modelOptions) : {};
     if (identity.kind === "oidc") return { ...headers, authorization: authorization! };
     return { ...headers, "x-api-key": identity.apiKey, "x-api-secret": identity.apiSecret };
   }
 
   #status(): SessionStatus {
     const { identity, tokens } = this.#options;
-    if (identity.kind === "api_key" || tokens === undefined) {
+    if (identity.kind === "api_key" || !tokens) {
       return { kind: "api_key", signedIn: !this.#isClosed };
     }
     const { entry, bearer, alive } = tokens.held;

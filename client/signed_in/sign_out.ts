@@ -80,7 +80,7 @@ async function clearNamed(
 ): Promise<ClearResult> {
   const { revoke = false } = options;
   const identity = chooseIdentity(options, places);
-  if (identity === undefined) return { keys: [], revocation: withoutSignIn(revoke) };
+  if (!identity) return { keys: [], revocation: withoutSignIn(revoke) };
   const backend = await storeOf(options, places);
   const needs = clearNeeds(backend);
   if (revoke) {
@@ -109,17 +109,16 @@ async function clearAll(
     const listed = await listKeys(backend, instead);
     const keys = new Set([...listed, ...sharedState(backend).unstored.keys()]);
     const active = activeIn(backend);
-    if (active !== undefined) keys.add(active.key); // another program may have removed its entry
+    if (active) keys.add(active.key); // another program may have removed its entry
     // It only helps to revoke, and need not be there.
     const own = revoke
       ? await Promise.try(chooseIdentity, options, places).catch(() => undefined)
       : undefined;
-    const provider = (entry: OidcCredentials) => providerOf(entry, own, options);
-    return await clearEach(backend, [...keys], provider, revoke);
+    return await clearEach(backend, [...keys], (entry) => providerOf(entry, own, options), revoke);
   } catch (error) {
     // The faults that the removal of a store cures: it is not understood, or has no space for a change.
     const isCured = /^backend_(corrupt|full)$/.test(String(codeOf(error).code));
-    if (!isCured || backend.deleteAll === undefined) throw error;
+    if (!isCured || !backend.deleteAll) throw error;
   }
   await new CredentialStore(backend, "").removeAll();
   endActive(activeIn(backend));
@@ -167,7 +166,7 @@ function chooseIdentity(
   places: CallOrigin | undefined,
 ) {
   const { issuer, clientId, audience, profile, flow } = options;
-  if (places === undefined) {
+  if (!places) {
     const session = peekActiveSession()!.givenIdentity();
     if (session.kind !== "oidc") return undefined;
     // As it is: the variables may say something else by now, and did not count for all of it.
@@ -190,7 +189,7 @@ async function storeOf(
   places: CallOrigin | undefined,
 ) {
   const named = places && backendOf(places);
-  if (named === undefined) preflight(ACTION, choiceNeeds({ credentialsBackend }));
+  if (!named) preflight(ACTION, choiceNeeds({ credentialsBackend }));
   return await chooseBackend(credentialsBackend, named);
 }
 

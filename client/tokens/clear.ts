@@ -54,7 +54,7 @@ export async function clearCredentials(
   if (isUnread) return { ...result, ...UNREAD };
 
   const revoked = entry ?? held;
-  if (revoked === undefined) return { ...result, revocation: "nothing_to_revoke" };
+  if (!revoked) return { ...result, revocation: "nothing_to_revoke" };
   const tokens = { accessToken: revoked.access_token, refreshToken: revoked.refresh_token };
   return { ...result, ...await revokeTokens(() => provider(revoked), tokens) };
 }

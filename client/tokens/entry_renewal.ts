@@ -5,12 +5,10 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { endOf, isAlive, type TokenSet } from "../entry/bearer.ts";
 import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import type { Subject } from "../provider/refresh_grant.ts";
 import { revokeTokens } from "./clear.ts";
 import { EntryUse, loadProvider, markSpent } from "./entry_use.ts";
 import { refusalWords } from "./login_required.ts";
 import { grantOf } from "./store.ts";
-import type { Grant } from "./stored_credential.ts";
 
 /** Loaded for a session that needs no person. */
 const loadUnattended = () => import("../provider/unattended_grants.ts");
@@ -31,7 +29,7 @@ interface Renewed {
 /** Renews the stored entry of one session: find the provider, lock, read, prove, ask, store. */
 export class EntryRenewal extends EntryUse {
   /** The grant that was refused last, and stays. */
-  #refused: { grant: Grant; claims: string | undefined; until: number; error: Error } | undefined;
+  #refused: { grant?: string; claims: string | undefined; until: number; error: Error } | undefined;
 
   /**
    * The entry with a live bearer other than `rejected`: of this renewal, or of one elsewhere. `signal` ends
@@ -77,7 +75,7 @@ export class EntryRenewal extends EntryUse {
     const { store, options } = this;
     const stored = await store.loadLocked();
     const renewed = await this.#renewedIn(stored, rejected);
-    if (renewed !== undefined) return renewed;
+    if (renewed) return renewed;
 
     const obstacle = await this.obstacleIn(stored);
     if (obstacle !== undefined) {
@@ -94,7 +92,7 @@ export class EntryRenewal extends EntryUse {
     if (this.isAlone) { // the client's own grant keeps nothing of an earlier entry
       answer = { tokens: await (await loadUnattended()).requestUnattended(provider) };
     } else answer = await this.#refresh(provider, stored!, claims);
-    if (answer === undefined) return undefined;
+    if (!answer) return undefined;
 
     const entry = this.entryOf(answer.tokens, answer.previous);
     options.runtime.emit?.({ type: "refresh_done", ...endOf(this.bearerIn(entry)) });
@@ -106,7 +104,7 @@ export class EntryRenewal extends EntryUse {
   /** The stored entry, where another session or process has renewed it meanwhile. */
   async #renewedIn(stored: OidcCredentials | undefined, rejected: string) {
     const renewed = await this.freshIn(stored, rejected);
-    if (renewed !== undefined) this.options.runtime.emit?.({ type: "refresh_joined" });
+    if (renewed) this.options.runtime.emit?.({ type: "refresh_joined" });
     return renewed;
   }
 
@@ -145,7 +143,7 @@ export class EntryRenewal extends EntryUse {
       const tokens = await refreshTokens(provider, {
         refreshToken,
         claims,
-        subject: subjectOf(stored) as Subject | undefined, // else there is an obstacle
+        subject: subjectOf(stored),
         dpopKey: await this.importKey(stored.dpop_key),
         keepRotated,
       });
@@ -171,7 +169,7 @@ export class EntryRenewal extends EntryUse {
     if (!keepsGrant) markSpent(entry.refresh_token!);
     const present = await store.loadLocked();
     const isSame = grantOf(present) === grantOf(entry);
-    if (present !== undefined && !isSame) return undefined;
+    if (present && !isSame) return undefined;
 
     if (isSame && !keepsGrant) await store.remove();
     let error = cause;
@@ -183,7 +181,7 @@ export class EntryRenewal extends EntryUse {
 
   /** Throws a refusal again where the same request was refused a moment ago. */
   #assertNotRefused(stored: OidcCredentials | undefined, wanted?: string) {
-    if (this.#refused === undefined) return;
+    if (!this.#refused) return;
     const { grant, claims, until, error } = this.#refused;
     const isRecent = this.options.runtime.elapsed() < until;
     if (isRecent && grant === grantOf(stored) && claims === wanted) throw error;

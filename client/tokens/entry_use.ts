@@ -17,7 +17,7 @@ import { importDpopKey } from "../provider/dpop_key.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { loginRequired } from "./login_required.ts";
 import { followProvider, toEntry } from "./new_entry.ts";
-import type { TokenSourceOptions } from "./held_tokens.ts";
+import { subOf, type TokenSourceOptions } from "./held_tokens.ts";
 import { CredentialStore } from "./store.ts";
 
 /** The reason of an entry whose tokens cannot be used for lack of their key. */
@@ -109,14 +109,15 @@ export class EntryUse {
   async obstacleIn(stored: OidcCredentials | undefined): Promise<string | undefined> {
     const { identity } = this.options;
     if (this.isAlone) return undefined;
-    if (stored === undefined) return "no sign-in is stored";
+    if (!stored) return "no sign-in is stored";
     if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
     if (!await this.#hasKey(stored)) return NO_KEY;
     if (!stored.refresh_token) return NO_REFRESH_TOKEN;
     if (spent.has(stored.refresh_token)) return "the stored refresh token was used already";
-    const { subjectOf } = await loadProvider();
+    const sub = subOf(stored);
+    const isNamed = typeof sub === "string" && sub !== "";
     // A refresh could not tell whether the new ID token is of the same person, and would use the token up.
-    if (subjectOf(stored) === "unknown") return "the stored ID token cannot be read";
+    if (stored.id_token && !isNamed) return "the stored ID token cannot be read";
     return undefined;
   }
 

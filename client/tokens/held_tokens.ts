@@ -95,7 +95,7 @@ export class HeldTokens {
     this.#entry = entry;
     if (entry.id_token) this.#person = { sub: subOf(entry) };
     this.#bearer = bearerOf(entry, bearer);
-    if (this.#bearer !== undefined) this.#freshUntil = freshUntil(this.#bearer);
+    if (this.#bearer) this.#freshUntil = freshUntil(this.#bearer);
   }
 
   /** Takes over an entry that is not stored: the next use goes to the store, to write it. */
@@ -106,7 +106,7 @@ export class HeldTokens {
 
   /** Notes that the refresh token works no more. */
   dropRefreshToken(): void {
-    if (this.#entry !== undefined) this.#entry = { ...this.#entry, refresh_token: null };
+    if (this.#entry) this.#entry = { ...this.#entry, refresh_token: null };
   }
 
   /** Whether an entry is of another person than the session was, as far as their ID tokens tell. */
@@ -114,10 +114,10 @@ export class HeldTokens {
     return Boolean(this.#person && entry.id_token) && this.#person!.sub !== subOf(entry);
   }
 
-  /** Gives the bearer out for some seconds more, up to its end. */
+  /** Gives a live bearer out for some seconds more, up to its end. */
   bridge(): void {
-    const { expiresAt = 0 } = this.bearer ?? {};
-    this.#freshUntil = Math.min(expiresAt, this.#options.runtime.now() + BRIDGE_MS);
+    const end = this.#options.runtime.now() + BRIDGE_MS;
+    this.#freshUntil = Math.min(this.bearer!.expiresAt, end);
   }
 
   /** Drops the tokens, and gives their entry. */

@@ -54,12 +54,12 @@ function wayToSignIn(
   demand?: ApiDemand,
 ) {
   const call = demand ? "session.signIn({ for: error })" : "init()";
-  let cause = "";
-  let here = `run ${call} in a notebook or a terminal.`;
+  let [cause, without] = ["", ""];
   if (silencedBy !== undefined) {
     cause = `No person may be asked: ${silencedBy}. `;
-    here = `run ${call} in a notebook or a terminal without that setting.`;
+    without = " without that setting";
   }
+  const here = `run ${call} in a notebook or a terminal${without}.`;
   if (backend.persistent === false) return `${cause}Nothing is stored beyond this process: ${here}`;
   if (!isFound) return `${cause}Sign in with the program that made the store: ${here}`;
   const unstable = isInKv(backend) ? "--unstable-kv " : "";

@@ -7,7 +7,7 @@ import {
   type TokenKind,
   type TokenSet,
 } from "../entry/bearer.ts";
-import { SKEW_SECONDS } from "../is_expired.ts";
+import { SKEW_SECONDS } from "../../backends/is_expired.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { TokenSourceOptions } from "./held_tokens.ts";
 
@@ -30,7 +30,7 @@ export function toEntry(
 ): OidcCredentials {
   const { lifetime: _, granted_scope, ...kept }: Partial<OidcCredentials> = previous ?? {};
   const expiresAt = Math.min(endOfBearer(tokens, kind, issuedAt), LAST_TIME);
-  const asked = previous === undefined ? identity.scope : previous.scope;
+  const asked = previous ? previous.scope : identity.scope;
   const granted = tokens.scope ?? granted_scope;
   return {
     ...kept,
@@ -43,7 +43,7 @@ export function toEntry(
     ...given({
       lifetime: shortLifetime(expiresAt - issuedAt),
       audience: identity.audience,
-      scope: previous === undefined ? identity.scope : undefined,
+      scope: previous ? undefined : identity.scope,
       // Absent where it says nothing new, so that other rows stay as Python writes them.
       granted_scope: inOrder(granted) === inOrder(asked) ? undefined : granted,
       dpop_key: tokens.dpopKey,
@@ -51,9 +51,9 @@ export function toEntry(
   };
 }
 
-/** The names of a scope in one order, since theirs says nothing. */
+/** The names of a scope in one order, since theirs says nothing. That of a damaged row is none. */
 function inOrder(scope: unknown) {
-  return `${scope}`.split(" ").toSorted().join(" ");
+  return typeof scope === "string" && scope.split(" ").toSorted().join(" ");
 }
 
 /** The end of the bearer: that of an ID token by its claims, and that of another token as it is stated. */

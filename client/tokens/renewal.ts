@@ -102,7 +102,7 @@ export class TokenRenewal extends EntryRenewal {
     );
     if (demand) this.#adopt(entry); // the sign-in that it has joined may be another person's
     else held.adopt(entry);
-    if (held.bearer === undefined) throw noLiveBearer(this.options);
+    if (!held.bearer) throw noLiveBearer(this.options);
   }
 
   /** Proves the store and asks the person. `signal` aborts when nobody waits any more. */
@@ -130,9 +130,8 @@ export class TokenRenewal extends EntryRenewal {
         const entry = this.entryOf(tokens, again?.previous);
         // Others may have changed it meanwhile. The new tokens are not revoked: at some providers this
         // would end the stored sign-in of the same browser.
-        const fault = again?.faultIn(entry, store.unstored ?? await store.peek());
+        const fault = await store.saveNew(entry, before, again?.faultIn.bind(again, entry));
         if (fault) throw fault;
-        await store.saveNew(entry, before);
         this.reportStored(entry);
         return entry;
       },
@@ -203,7 +202,7 @@ export class TokenRenewal extends EntryRenewal {
     } catch (error) {
       if (era === held.era) this.#followFailure(error, claims);
       const alive = held.alive;
-      if (rejected !== undefined || alive === undefined || !isFault(error)) throw error;
+      if (rejected !== undefined || !alive || !isFault(error)) throw error;
       held.bridge();
       return alive;
     }
@@ -250,7 +249,7 @@ export class TokenRenewal extends EntryRenewal {
   async adoptStored(rejected: string): Promise<Bearer | undefined> {
     const { era } = this.#held;
     const entry = await this.freshIn(await this.store.peek(), rejected);
-    if (entry === undefined || era !== this.#held.era) return undefined;
+    if (!entry || era !== this.#held.era) return undefined;
     this.#adopt(entry);
     return this.#held.bearer;
   }
@@ -270,7 +269,7 @@ export class TokenRenewal extends EntryRenewal {
   /** The key that a bearer is bound to. */
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
     const pair = await this.importKey(dpopKey);
-    if (pair !== undefined) return pair;
+    if (pair) return pair;
     throw this.loginRequired(NO_KEY);
   }
 

@@ -47,7 +47,7 @@ export class TokenSource {
     let entry: OidcCredentials | undefined;
     if (!stored.unstored) entry = await untilAborted(stored.read(asksFirst), signal);
     const isBound = identity.dpop || entry?.dpop_key;
-    if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
+    if (entry && !isBound && coversScope(entry, identity.scope)) {
       this.held.adopt(entry, era);
       if (this.held.fresh && !demand) return false;
     }
@@ -87,7 +87,7 @@ export class TokenSource {
     }
     const adopt = async () => await (await this.renewal()).adoptStored(rejected);
     const stored = await untilAborted(adopt(), signal);
-    if (stored !== undefined) return stored;
+    if (stored) return stored;
     throw new ValidMindAuthError("login_required", {
       action: `get a token for ${this.#options.identity.issuer}`,
       reason: "the API has refused a new token as well, less than a minute ago, or wants a person",
@@ -98,7 +98,7 @@ export class TokenSource {
   /** The bearer that no other one follows, until its end. */
   #lastBearer(rejected: string | undefined) {
     const { alive } = this.held;
-    if (rejected === undefined && alive !== undefined) return alive;
+    if (rejected === undefined && alive) return alive;
     throw new ValidMindAuthError("permission_required", {
       action: `get a token for ${this.#options.identity.issuer}`,
       reason: "this session gave up what a refresh needs",
@@ -115,7 +115,7 @@ export class TokenSource {
   /** The way to sign in as an API demands, where `Session.signIn` may not ask. */
   async remedyFor(demand: ApiDemand): Promise<string | undefined> {
     const { ask, silencedBy } = this.#options;
-    if (ask !== undefined || silencedBy === undefined) return undefined;
+    if (ask || silencedBy === undefined) return undefined;
     return (await this.renewal()).loginRequired("", undefined, demand).remedy;
   }
 

@@ -21,7 +21,7 @@ export class CredentialStore extends StoredCredential {
   /** The same, for a caller that holds the lock. */
   async loadLocked(): Promise<OidcCredentials | undefined> {
     const unstored = this.kept;
-    if (unstored === undefined) return await this.read();
+    if (!unstored) return await this.read();
     const { entry, replaces } = unstored;
     let isStored: boolean;
     try {
@@ -36,7 +36,7 @@ export class CredentialStore extends StoredCredential {
 
   /** The entry while another process holds the lock. Reports no fault. */
   async peek(): Promise<OidcCredentials | undefined> {
-    if (this.unstored !== undefined) return undefined;
+    if (this.unstored) return undefined;
     return await this.read().catch(() => undefined);
   }
 
@@ -44,17 +44,27 @@ export class CredentialStore extends StoredCredential {
    * Stores the entry of a new sign-in, whatever is stored. Under the lock, since a refresh may run. Where it
    * cannot be written, it later replaces only the entry that was there then. If that cannot be read, it
    * replaces the one from before the sign-in. So a later sign-out or sign-in of another process wins.
+   *
+   * @param faultIn What prevents the write, by the present entry.
+   * @returns The fault, where there is one.
    */
-  async saveNew(entry: OidcCredentials, before: OidcCredentials | undefined): Promise<void> {
+  async saveNew<T>(
+    entry: OidcCredentials,
+    before: OidcCredentials | undefined,
+    faultIn?: (present: OidcCredentials | undefined) => T,
+  ): Promise<T | undefined> {
     const look = () => this.read().catch(() => before); // nothing waits for it while the write succeeds
     let present = look();
     const { signOuts } = this;
     try {
-      await this.withLock(() => {
+      const fault = await this.withLock(async () => {
         present = look(); // a refresh that had the lock may have stored its tokens
-        return this.#put(entry).catch(() => this.#put(entry));
+        const fault = faultIn?.(this.unstored ?? await present);
+        if (!fault) await this.#put(entry).catch(() => this.#put(entry));
+        return fault;
       });
-      this.shared.unstored.delete(this.key);
+      if (!fault) this.shared.unstored.delete(this.key);
+      return fault;
     } catch (error) {
       throw this.#keepUnstored(entry, [grantOf(await present)], signOuts, error);
     }
@@ -126,7 +136,7 @@ export class CredentialStore extends StoredCredential {
       return await this.shared.queue.run(this.key, run, options.signal);
     } catch (error) {
       // The result of `fn` counts, also where the lock could not be released after it.
-      if (own !== undefined) return await own;
+      if (own) return await own;
       throw backendError("lock credentials in", this.backend, error);
     }
   }

@@ -55,7 +55,7 @@ class SharedState {
     const running = this.#flights;
     let flight = running.get(name);
     const end = () => running.get(name) === flight && running.delete(name);
-    if (flight === undefined) {
+    if (!flight) {
       const abort = new AbortController();
       flight = { promise: fn(abort.signal).finally(end), abort, waiters: 0 };
       running.set(name, flight);
@@ -118,7 +118,7 @@ export class StoredCredential {
   async read(forSignIn = false): Promise<OidcCredentials | undefined> {
     try {
       const entry = entryFrom(this.backend, await this.backend.get(this.key));
-      if (entry === undefined) return undefined;
+      if (!entry) return undefined;
       if (!isEntryOfKey(entry, this.key)) {
         if (forSignIn) return undefined;
         const reason = "the stored entry belongs to another issuer or client than its key names";

@@ -13,7 +13,12 @@ import {
   type ErrorParts,
 } from "../../backends/credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
-import { ApiError, MissingModelIdError, ValidMindAuthError } from "../../client/errors.ts";
+import {
+  ApiError,
+  MissingModelIdError,
+  ownError,
+  ValidMindAuthError,
+} from "../../client/errors.ts";
 import { entry, KEY, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
@@ -76,6 +81,19 @@ Deno.test("an error is data: its message is made of its parts, and each is a fie
   const refused = { ...parts, kind: "flow", oauthError: "unauthorized_client" } as const;
   const { kind, oauthError } = new ValidMindAuthError("provider_refused", refused);
   assertEquals([kind, oauthError], ["flow", "unauthorized_client"]);
+});
+
+test("code that Deno does not load is told by the reason, with the way to it", () => {
+  const remedyFor = (words: string) => {
+    const error = ownError(Object.assign(new TypeError(words), { code: "ERR_MODULE_NOT_FOUND" }));
+    assert(error instanceof ValidMindAuthError);
+    return `${error.code}: ${error.remedy}`.slice(0, 32);
+  };
+  const missing = "Could not find a matching package for 'npm:a@1' in the node_modules directory.";
+  assertEquals(remedyFor(missing), "package_missing: Run in the fold");
+  const denied = "failed to create directory '/a': Permission denied (os error 13)";
+  assertEquals(remedyFor(denied), "package_missing: Set DENO_DIR to");
+  assertEquals(remedyFor("client error (Connect)"), "package_missing: Check the netwo");
 });
 
 Deno.test("an option is named by its variable and its flag as well", () => {

@@ -147,6 +147,17 @@ function systemTest(
   });
 }
 
+test.onPosix("a file that is mounted by itself is refused before a grant is spent for it", async () => {
+  const backend = new FileCredentialsBackend({ path: `${folder()}/credentials.json` });
+  await backend.put(KEY, entry());
+  using _ = replace(Deno, "linkSync", () => {
+    throw withCode("EXDEV");
+  });
+  const spend = () => Promise.reject(new Error("spent"));
+  const run = () => backend.withLock(KEY, spend);
+  await rejectsWith("backend_unavailable", run, "it is mounted by itself. Mount its folder");
+});
+
 const DENIED = "backend_denied: the operating system denies it";
 const FULL = "backend_full: no space is left";
 const READ_ONLY = "backend_unavailable: Read-only file system";

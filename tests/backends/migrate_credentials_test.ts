@@ -19,6 +19,8 @@ import { minimal } from "./stores.ts";
 import { storeError } from "../support/error_parts.ts";
 
 const MOVE = { deleteSource: true };
+/** Its end is no date, also if Date.parse finds one in it. */
+const ENDLESS = entry({ access_token: "old", expires_at: "after 2200" });
 const ENDED = entry({ access_token: "old", expires_at: "2020-01-01T00:00:00Z" });
 
 function memory(rows: Record<string, OidcCredentials> = {}): MemoryCredentialsBackend {
@@ -68,10 +70,10 @@ test("it goes on where an interrupted run ended", async () => {
 
 test("what was refreshed at the target stays, and what ended earlier is replaced", async () => {
   const refreshed = entry({ refresh_token: "rotated", expires_at: "2099-06-01T00:00:00.000Z" });
-  const to = memory({ a: refreshed, b: ENDED, c: entry({ x_same: 1 }) });
-  const from = memory({ a: entry(), b: entry(), c: entry() });
+  const to = memory({ a: refreshed, b: ENDED, c: entry({ x_same: 1 }), d: ENDLESS });
+  const from = memory({ a: entry(), b: entry(), c: entry(), d: entry() });
   const { copied, kept, deleted } = await migrateCredentials(from, to, MOVE);
-  assertEquals([copied, kept, deleted], [["b"], ["a", "c"], ["a", "b", "c"]]);
+  assertEquals([copied, kept, deleted], [["b", "d"], ["a", "c"], ["a", "b", "c", "d"]]);
   assertEquals([to.get("a"), to.get("b")], [refreshed, entry()]);
 });
 

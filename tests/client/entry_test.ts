@@ -8,7 +8,7 @@ import {
 } from "@validmind/auth";
 import { bearerOf, readClaims } from "../../client/entry/bearer.ts";
 import { followProvider } from "../../client/tokens/new_entry.ts";
-import { isExpired, parseExpiry } from "../../client/is_expired.ts";
+import { isExpired, parseExpiry } from "../../backends/is_expired.ts";
 import { busyTime } from "../support/busy_time.ts";
 import type { SessionOptions } from "../../client/session_options.ts";
 import { runDeno } from "../support/deno_process.ts";
@@ -149,7 +149,7 @@ Deno.test("isExpired: 120 seconds before the end, unless told otherwise", () => 
 });
 
 Deno.test("parseExpiry: without a zone it is UTC, wherever this computer is", async () => {
-  const module = new URL("../../client/is_expired.ts", import.meta.url).href;
+  const module = new URL("../../backends/is_expired.ts", import.meta.url).href;
   const code = `
     import { parseExpiry } from ${JSON.stringify(module)};
     const texts = ["2030-01-01T12:00:00", "2030-01-01 12:00:00.5", "2030-01-01"];

@@ -7,7 +7,7 @@ const ROWS: readonly [first: string, holds: string][] = [
   ["backends/common/", "code that several stores, or a store and the client, share"],
   ["backends/memory.ts", "the stores, each a file with its folder"],
   ["backends/testing/", "the kit for authors of stores"],
-  ["backends/migrate_credentials.ts", "moving entries to another store"],
+  ["backends/is_expired.ts", "an entry's end; moving entries"],
   ["backends/load/", "the store that a setting names"],
   ["client/errors.ts", "public types and errors; a stored entry"],
   ["client/options/", "the declaration of the options, its places and checks"],

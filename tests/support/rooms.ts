@@ -20,9 +20,9 @@ export const ROOMS: readonly string[] = `
   backends/fallback.ts
   backends/helper/ backends/helper.ts
   backends/testing/ backends/testing.ts
-  backends/migrate_credentials.ts
+  backends/is_expired.ts backends/migrate_credentials.ts
   backends/load/ backends/resolve_credentials_backend.ts
-  client/errors.ts client/is_expired.ts client/entry/ client/credential_key.ts
+  client/errors.ts client/entry/ client/credential_key.ts
   client/format_permissions.ts
   client/session.ts client/auth_event.ts client/session_options.ts
   client/options/ client/permissions/ client/prompt/ client/provider/ client/sign_in/

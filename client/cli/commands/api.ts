@@ -3,9 +3,9 @@ import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { read } from "../../permissions/start_needs.ts";
 import { CliError, type CommandCall, usageError } from "../command.ts";
-import type { FlagName, FlagValues } from "../flags.ts";
+import type { FlagValues } from "../flags.ts";
 import { print, write } from "../output.ts";
-import { openByFlags, pairOf } from "../sign_in_target.ts";
+import { openByFlags, pairsOf } from "../sign_in_target.ts";
 
 const LINE_END = 10;
 
@@ -30,10 +30,7 @@ export async function run({ flags, args, command }: CommandCall) {
   throw new ApiError({ action, reason, remedy: "See its answer." }, status, "");
 }
 
-async function readRequest(
-  flags: FlagValues,
-  action: string,
-) {
+async function readRequest(flags: FlagValues, action: string) {
   const fields: [name: string, value: unknown][] = pairsOf(flags, "raw-field");
   for (const [name, text] of pairsOf(flags, "field")) {
     fields.push([name, await typedValue(text, action)]);
@@ -57,10 +54,6 @@ async function readRequest(
     throw usageError(`Cannot use --method: ${(error as Error).message}. Give another one.`);
   }
   return { ...init, query: `${query}` };
-}
-
-function pairsOf(flags: FlagValues, flag: FlagName, separator?: string) {
-  return (flags.get(flag) ?? []).map((text) => pairOf(flag, text, separator));
 }
 
 function readHeaders(flags: FlagValues) {
@@ -88,13 +81,11 @@ async function typedValue(text: string, action: string): Promise<unknown> {
 async function readInput(path: string, action: string) {
   const reason = "to read the request's body";
   const isInput = path === "-";
-  if (!isInput) preflight(action, [read(path, reason, "always")]);
+  if (!isInput) preflight(action, [read(path, reason)]);
   try {
     return isInput ? await new Response(Deno.stdin.readable).bytes() : await Deno.readFile(path);
   } catch {
-    throw usageError(
-      `Cannot read ${path}: it is not a file that can be read. Check the path.`,
-    );
+    throw usageError(`Cannot read ${path}: it is not a file that can be read. Check the path.`);
   }
 }
 

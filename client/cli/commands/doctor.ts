@@ -27,7 +27,7 @@ import { readBearer } from "./token.ts";
 
 export async function run({ flags, command }: CommandCall): Promise<number | void> {
   const findings = new Findings(flags);
-  await examine(findings, flags, command.action);
+  await examine(findings, command.action);
   const { isFailed, all } = findings;
   const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
   const text = `${PROGRAM} ${VERSION}, deno ${versions.deno}\n\n${findings.text}`;
@@ -36,7 +36,8 @@ export async function run({ flags, command }: CommandCall): Promise<number | voi
 }
 
 /** Runs all checks. One that fails does not stop the others that can go on without it. */
-async function examine(findings: Findings, flags: FlagValues, action: string) {
+async function examine(findings: Findings, action: string) {
+  const { flags } = findings;
   let target: SignInTarget | undefined;
   let call: PreparedCall | undefined;
   const isSet = await findings.examine("settings", async () => {
@@ -55,7 +56,7 @@ async function examine(findings: Findings, flags: FlagValues, action: string) {
     return "all permissions of a sign-in are granted";
   });
   if (!isPermitted) return;
-  const hasToken = target === undefined || await examineSignIn(findings, flags, call, target);
+  const hasToken = target === undefined || await examineSignIn(findings, call, target);
   if (hasToken === undefined || resolved.apiHost === undefined) return;
   await findings.examine("api", () => checkApi(flags, resolved, target, hasToken));
 }
@@ -67,10 +68,10 @@ async function examine(findings: Findings, flags: FlagValues, action: string) {
  */
 async function examineSignIn(
   findings: Findings,
-  flags: FlagValues,
   call: PreparedCall,
   target: SignInTarget,
 ) {
+  const { flags } = findings;
   await findings.examine("store", () => checkStore(target));
   const provider = await openProvider(target.identity, call.resolved.runtime);
   await examineProvider(findings, call, provider);

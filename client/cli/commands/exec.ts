@@ -27,18 +27,13 @@ export async function run({ flags, args, command }: CommandCall) {
     { name: "run", command: program, reason, need: "always" },
     { name: "env", variable: "PATH", reason, need: isFound ? "always" : "optional" },
   ]);
-  assertTrusted(program);
+  // A folder of somebody else's could give the program.
+  const fault = isFound ? faultOfPath(readEnv("PATH", `find ${program}`)) : undefined;
+  if (fault !== undefined) throw notStarted(program, fault, EXIT.programRefused);
   const { bearer } = await readBearer(flags, command.action);
   const child = start(program, { args: programArgs, env: { [variable]: bearer } });
   using _ = handOnSignals(child);
   return (await child.status).code;
-}
-
-/** Refuses a program that a folder of somebody else's could give. */
-function assertTrusted(program: string) {
-  if (isProgramPath(program)) return;
-  const fault = faultOfPath(readEnv("PATH", `find ${program}`));
-  if (fault !== undefined) throw notStarted(program, fault, EXIT.programRefused);
 }
 
 function start(program: string, options: Deno.CommandOptions) {

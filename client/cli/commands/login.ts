@@ -11,7 +11,7 @@ import {
   sessionOptions,
   type SignInTarget,
 } from "../sign_in_target.ts";
-import { keepApi } from "./config.ts";
+import { keepApi } from "../config/keep_api.ts";
 import { readStatus, statusText } from "./status.ts";
 
 export async function run({ flags: given, args, command }: CommandCall) {
@@ -31,11 +31,7 @@ export async function run({ flags: given, args, command }: CommandCall) {
 }
 
 /** Signs in, and tells whether the stored sign-in did not serve. */
-async function signIn(
-  target: SignInTarget | undefined,
-  flags: FlagValues,
-  action: string,
-) {
+async function signIn(target: SignInTarget | undefined, flags: FlagValues, action: string) {
   if (target === undefined) return false;
   const { backend, identity } = target;
   assertPersistent(backend, action);

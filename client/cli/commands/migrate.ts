@@ -41,8 +41,7 @@ function migrationText({ copied, kept, deleted }: MigrationResult) {
     [kept, "Kept    ", " (the target had it, or a newer one)"],
     [deleted, "Deleted ", " (from the source)"],
   ] as const;
-  const lines = text.flatMap(([keys, verb, more]) =>
+  return text.flatMap(([keys, verb, more]) =>
     keys.map((key) => `${verb} ${printable(key)}${more}\n`)
-  );
-  return lines.join("");
+  ).join("");
 }

@@ -169,7 +169,7 @@ export function tokenText({ state, expiresAt, expiresIn = 0, refreshable }: Repo
   const next = nextText(state, refreshable);
   if (expiresAt === undefined) return `not there${next}`;
   const isOver = expiresIn <= 0;
-  return `${isOver ? "ended" : "valid until"} ${formatTime(expiresAt.getTime())}${next}`;
+  return `${isOver ? "ended" : "valid until"} ${formatTime(expiresAt)}${next}`;
 }
 
 function nextText(state: SignInState | undefined, isRefreshable: boolean | undefined): string {

@@ -15,11 +15,8 @@ export interface Answer {
 /** The answers of all checks, in their order. */
 export class Findings {
   readonly all: (Answer & { check: string })[] = [];
-  readonly #flags: FlagValues;
 
-  constructor(flags: FlagValues) {
-    this.#flags = flags;
-  }
+  constructor(readonly flags: FlagValues) {}
 
   get isFailed() {
     return this.all.some(({ result }) => result === "fail");
@@ -37,8 +34,8 @@ export class Findings {
       this.all.push({ check, ...isWords ? { result: "ok", message: answer } : answer });
       return true;
     } catch (error) {
-      const { code, message } = describeError(error, this.#flags);
-      const advice = await hintFor(error, code, this.#flags, "doctor");
+      const { code, message } = describeError(error, this.flags);
+      const advice = await hintFor(error, code, this.flags, "doctor");
       const isTold = this.all.some((one) => one.message === message);
       if (!isTold) this.all.push({ check, result: "fail", message, advice, code });
       return false;

@@ -41,7 +41,7 @@ export async function examineProvider(
   const needsKeys = !isAlone && scope.split(" ").includes("openid");
   if (needsKeys) await findings.examine("keys", use(checkKeys));
   if (proof !== undefined) {
-    const prove = use(async ({ auth, server, client }) => {
+    const prove = use(async ({ means: [server, client, auth] }) => {
       await auth(server, client, new URLSearchParams(), new Headers()); // which are dropped
       return `${named(proof.option)} can be used`;
     });

@@ -10,7 +10,7 @@ import {
   parseBackendKwargs,
   parseBackendSpec,
 } from "../../../backends/load/create_backend.ts";
-import { showSpec } from "../../../backends/load/module_url.ts";
+import { showSpec } from "../../../backends/load/import_backend.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { entry, KEY, SECRETS } from "../../support/entries.ts";
 import { withEnv } from "../../support/own_env.ts";

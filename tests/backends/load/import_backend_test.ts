@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { toFileUrl } from "@std/path";
 import { BACKEND_VARIABLES } from "../../../backends/common/backend_choice.ts";
-import { moduleNeeds, moduleUrl } from "../../../backends/load/module_url.ts";
+import { moduleNeeds, moduleUrl } from "../../../backends/load/import_backend.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { load } from "./load_from_env.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";

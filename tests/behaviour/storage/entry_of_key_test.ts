@@ -9,6 +9,9 @@ import { sandbox } from "../../support/sandbox.ts";
 const ISSUER = "https://login.example.com";
 const OTHER = { issuer: "https://evil.example.com", client_id: "other-app" };
 
+/** A value that no text can be made of. */
+const NO_TEXT = { toString: 1 };
+
 const KEYS = [
   credentialKey(ISSUER, "my-app"),
   credentialKey(ISSUER, "my-app", "https://api.example.com"),
@@ -30,6 +33,8 @@ const FIELDS: [fits: boolean, fields: Record<string, unknown>][] = [
   [false, { client_id: "my" }],
   [false, { client_id: "my-app|https://api.example.com/v2" }],
   [false, { issuer: 7 }],
+  [false, { issuer: NO_TEXT }],
+  [false, { client_id: NO_TEXT }],
 ];
 
 Deno.test("an entry fits its key by issuer and client, normalized; an absent field fits", () => {
@@ -48,6 +53,12 @@ Deno.test("any entry fits the key of a probe and a key of another form; Python's
   }
   const python = { issuer: ISSUER, client_id: "a|b", access_token: "t" };
   assertEquals(isEntryOfKey(python, `${ISSUER}|a|b`), true);
+});
+
+test.signedIn("a scope of a damaged entry costs no refresh token", async ({ session, amend, ...world }) => {
+  amend({ scope: NO_TEXT, granted_scope: NO_TEXT });
+  const token = await session.accessToken({ forceRefresh: true });
+  assertEquals(world.stored().access_token, token);
 });
 
 for (const fields of [{ issuer: OTHER.issuer }, { client_id: OTHER.client_id }]) {

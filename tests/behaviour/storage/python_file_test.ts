@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { credentialKey, FileCredentialsBackend, isExpired } from "@validmind/auth";
-import { parseExpiry } from "../../../client/is_expired.ts";
+import { parseExpiry } from "../../../backends/is_expired.ts";
 import { toEntry } from "../../../client/tokens/new_entry.ts";
 import { mustRun, succeeds } from "../../support/deno_process.ts";
 import { sandbox } from "../../support/sandbox.ts";

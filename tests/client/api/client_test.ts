@@ -211,7 +211,8 @@ apiTest("another origin gets nothing, however often it is asked for", async ({ s
   const slashes = ["//", "\\\\", "/\\", "\t//", "/\n/"].map((start) => `${start}${other}/x`);
   const texts = [api.otherOrigin, ` ${api.otherOrigin}/`, "https://example.com/", "x:y"];
   const urls = [new URL(api.otherOrigin), new Request(api.otherOrigin), twoFaced];
-  for (const input of [...slashes, ...texts, ...urls, "data:text/plain,x"]) {
+  const own = [`blob:${api.apiHost}`, api.apiHost.replace("//", "//user@")];
+  for (const input of [...slashes, ...texts, ...urls, ...own, "data:text/plain,x"]) {
     for (let time = 0; time < 3; time++) {
       await rejectsWith("wrong_origin", () => session.fetch(input), new URL(api.apiHost).origin);
     }

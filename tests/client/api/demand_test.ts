@@ -509,6 +509,35 @@ whileAskedTest(
   },
 );
 
+whileAskedTest(
+  "a damaged sign-in elsewhere ends neither it nor the process",
+  GOLD,
+  async ({ amend, provider }) =>
+    amend({ access_token: "planted", id_token: await provider.idToken({ acr: { toString: 1 } }) }),
+  async ({ sign, stored }) => {
+    await sign();
+    assertEquals(readClaims(`${stored().id_token}`)?.acr, "gold");
+  },
+);
+
+demandTest(
+  "another person's sign-in is not replaced that comes right before the write",
+  async (context) => {
+    const { session, backend, amend, provider, stored } = context;
+    const id_token = await provider.idToken(BOB);
+    const withLock = backend.withLock.bind(backend);
+    let locks = 0;
+    backend.withLock = (...call) => {
+      if (++locks === 2) amend({ id_token }); // the first lock proves the store
+      return withLock(...call);
+    };
+    const sign = () => session.signIn({ for: { demand: { acrValues: "gold" } } });
+    await rejectsWith("id_token_invalid", sign, "another person");
+    assertEquals([locks, stored().id_token], [2, id_token]);
+  },
+  [GOLD],
+);
+
 for (const refusal of ["interaction_required", "invalid_grant"]) {
   test(`${refusal} to claims does not end other refreshes`, async (context) => {
     const { session, provider } = context;

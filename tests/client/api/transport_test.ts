@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
+import { STEP_UP } from "../../support/demanding_api.ts";
 import { hang, json, startHttpServer } from "../../support/http_server.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
@@ -43,7 +44,7 @@ apiTest("a 401 of another origin is not about the token, and renews nothing", as
   let asked = 0;
   await using other = await startHttpServer(() => {
     asked++;
-    return new Response("no", { status: 401 });
+    return new Response("no", { status: 401, headers: { "www-authenticate": STEP_UP } });
   });
   provider.reset();
   for (let call = 1; call <= 3; call++) {
@@ -51,6 +52,10 @@ apiTest("a 401 of another origin is not about the token, and renews nothing", as
     assertEquals([status, asked, api.requests.length], [401, call, call]);
   }
   assertEquals(provider.requests, []);
+  // Nor is its demand one of the API, once the token has been renewed.
+  api.script.push(() => new Response(null, { status: 401 }));
+  const again = session.fetch(`redirect?to=${encodeURIComponent(other.origin)}`);
+  assertEquals([await finish(again), asked], [401, 4]);
 });
 
 Deno.test("api: a redirect to another origin does not get the API key", async () => {

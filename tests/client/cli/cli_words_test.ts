@@ -40,7 +40,7 @@ const MORE_MISTAKES: typeof MISTAKES = [
   ["login --issuer login.example.com --client-id c", `${ISSUER} is not an http(s) URL`],
   ["login --issuer http://login.example.com --client-id c", "insecure_url", "https:"],
   [`login --issuer ${ENTRA} --client-id c --dpop`, "--dpop"],
-  ["HOME= USERPROFILE= logout", '"path" in the options of the file store'],
+  ["HOME= USERPROFILE= logout", 'give the file store its option "path"'],
   ["HOME= USERPROFILE= config set flow device", "the home folder is not known. Give --config"],
   ["login --backend https://a.example/b.ts:Store", "--backend", "jsr:@acme/vault"],
   ["login --backend vault --backend-options vault.json", "VAULT_ADDR", '"address"'],

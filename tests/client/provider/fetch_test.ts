@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { createSession, MemoryCredentialsBackend, ValidMindAuthError } from "@validmind/auth";
-import { providerFetch, TOKEN } from "../../../client/provider/fetch.ts";
+import { TOKEN } from "../../../client/provider/endpoint.ts";
+import { providerFetch } from "../../../client/provider/fetch.ts";
 import { rememberSecret } from "../../support/assert_no_secret.ts";
 import { replace } from "../../support/replace.ts";
 import { FakeClock } from "../../support/fake_clock.ts";

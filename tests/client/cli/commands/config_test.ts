@@ -86,7 +86,7 @@ configTest("nothing is stored where the administrator's file does not allow it",
 
 configTest("shows what applies, and from where, without a secret", async (world) => {
   const scope = "openid offline_access";
-  const path = await world.write({ ...client(world), scope, profiles: { two: {} } });
+  const path = await world.write({ ...client(world), scope, profiles: { "two\nx": {} } });
   const env = {
     VM_OIDC_CLIENT_ID: "of-variable",
     VM_OIDC_CLIENT_SECRET: "s3cr3t-of-somebody",
@@ -97,7 +97,7 @@ configTest("shows what applies, and from where, without a secret", async (world)
   await world.says(
     "config --scope openid",
     0,
-    `settings file  ${path} (profiles: two)`,
+    `settings file  ${path} (profiles: two x)`,
     new RegExp(`^issuer +${issuer} +settings file$`, "m"),
     /^clientId +of-variable +VM_OIDC_CLIENT_ID$/m,
     /^scope +openid +--scope$/m,
@@ -112,7 +112,7 @@ configTest("shows what applies, and from where, without a secret", async (world)
     env,
   });
   const { file, settings } = (await world.says("config --json", 0, "!s3cr3t", { env })).json;
-  assertEquals(file, { path, state: "read", profiles: ["two"] });
+  assertEquals(file, { path, state: "read", profiles: ["two\nx"] });
   assertEquals(settings.issuer, { value: issuer, source: "settings file" });
   assertEquals(settings.VM_OIDC_CLIENT_SECRET.value, undefined);
 });

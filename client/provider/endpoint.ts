@@ -1,4 +1,6 @@
 import type { Json } from "../../backends/common/json.ts";
+import type { AskedFor } from "./refusal.ts";
+
 /** Some thirty years. A longer lifetime would leave the range of dates. */
 const MAX_SECONDS = 1e9;
 
@@ -8,9 +10,54 @@ export interface Answer {
   body: Json;
 }
 
+/** One of a provider's endpoints. */
+export interface Endpoint {
+  /** Its name in messages. */
+  readonly name: string;
+  /** The question that a refusal answers. At the token endpoint the grant tells it. */
+  readonly at: AskedFor | "token";
+  /**
+   * Puts right the deviations of providers that are known and safe to accept, since oauth4webapi is
+   * strict.
+   *
+   * @param json The body, where it is a JSON object.
+   * @returns `undefined` where the answer is not a success: the table of refusals has its meaning.
+   */
+  normalize(status: number, json: Json | undefined): Answer | undefined;
+}
+
+/** The discovery document. */
+export const DISCOVERY: Endpoint = {
+  name: "discovery",
+  at: "find",
+  normalize(status, json) {
+    // Microsoft Entra answers 400 and a JSON error where it does not know the tenant.
+    const isAbsent = status === 404 || status === 400 && typeof json?.error === "string";
+    if (isAbsent) return { status: 404, body: {} };
+    return normalizeDocument(status, json);
+  },
+};
+
+/** The keys that sign ID tokens. */
+export const JWKS: Endpoint = { name: "jwks", at: "find", normalize: normalizeDocument };
+
+/** The token endpoint, for every grant. */
+export const TOKEN: Endpoint = {
+  name: "token",
+  at: "token",
+  normalize: normalizeGrant(normalizeTokens),
+};
+
+/** The revocation endpoint, whose answer needs no body. */
+export const REVOCATION: Endpoint = {
+  name: "revocation",
+  at: "revoke",
+  normalize: (status) => normalizeGrant((body) => body)(status, {}),
+};
+
 /** Puts right a document: discovery, keys. `undefined` for any other answer. */
-export function normalizeDocument(status: number, json: Json | undefined): Answer | undefined {
-  if (status !== 200 || json === undefined) return undefined;
+function normalizeDocument(status: number, json: Json | undefined): Answer | undefined {
+  if (status !== 200 || !json) return undefined;
   return { status, body: withoutBlanks(json) };
 }
 
@@ -23,7 +70,7 @@ export function normalizeDocument(status: number, json: Json | undefined): Answe
  */
 export function normalizeGrant(normalizeBody: (body: Json) => Json, success = 200) {
   return (status: number, json: Json | undefined): Answer | undefined => {
-    if (json === undefined || status >= 400) return undefined;
+    if (!json || status >= 400) return undefined;
     const body = withoutBlanks(json);
     const { error = false } = body;
     if (error !== false) return undefined;
@@ -41,7 +88,7 @@ function withoutBlanks(json: Json): Json {
 }
 
 /** Puts right tokens: a type that is left out or has "token" in it, a lifetime as a text, scopes as a list. */
-export function normalizeTokens(body: Json): Json {
+function normalizeTokens(body: Json): Json {
   const { token_type = "Bearer", scope, expires_in, ...tokens } = body;
   const scopes = [scope].flat().filter((one) => typeof one === "string");
   return {
