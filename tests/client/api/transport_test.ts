@@ -58,6 +58,16 @@ apiTest(
     api.script.push(() => new Response(null, { status: 401 }));
     const again = session.fetch(`redirect?to=${encodeURIComponent(other.origin)}`);
     assertEquals([await finish(again), asked], [401, 4]);
+    // Nor where a caller's fetch follows redirects by itself.
+    const own = await context.signIn({
+      fetch: (input, init) => fetch(input, { ...init, redirect: "follow" }),
+    });
+    provider.reset();
+    assertEquals(
+      [await finish(own.fetch(`redirect?to=${encodeURIComponent(other.origin)}`)), asked],
+      [401, 5],
+    );
+    assertEquals(provider.requests, []);
   },
 );
 
