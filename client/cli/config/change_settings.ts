@@ -2,6 +2,7 @@ import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import {
   faultOfFolder,
+  faultOfMode,
   lookIfPresent,
   PathFault,
   WRITABLE_FOR_OTHERS,
@@ -64,7 +65,10 @@ function writeSettings(path: string, draft: () => { text: string }) {
     const file = resolveLink(path);
     const { mode } = lookIfPresent(file) ?? {};
     // Some file systems keep no modes. The file would be refused by each later command.
-    const isClosed = () => ((lookIfPresent(`${file}.tmp`)?.mode ?? 0) & WRITABLE_FOR_OTHERS) === 0;
+    const isClosed = () => {
+      const temp = lookIfPresent(`${file}.tmp`);
+      return !temp || faultOfMode(file, temp, WRITABLE_FOR_OTHERS) === undefined;
+    };
     const isWritten = replaceFile(file, text, { isUnchanged: isClosed });
     if (!isWritten) refuse("write", file, NO_MODES);
     // One for everybody stays readable, unless a neighbour can put another file in its place.

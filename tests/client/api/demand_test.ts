@@ -498,16 +498,20 @@ whileAskedTest(
   },
 );
 
-whileAskedTest(
-  "another person's sign-in elsewhere is not taken, and not replaced",
-  GOLD,
-  async ({ amend, provider }) =>
-    amend({ access_token: "planted", id_token: await provider.idToken(BOB) }),
-  async ({ sign, stored }) => {
-    await rejectsWith("id_token_invalid", sign, "another person");
-    assertEquals(readClaims(`${stored().id_token}`)?.sub, BOB.sub);
-  },
-);
+for (const lock of ["", ", also where there is no lock for it"]) {
+  whileAskedTest(
+    `another person's sign-in elsewhere is not taken, and not replaced${lock}`,
+    GOLD,
+    async ({ amend, backend, provider }) => {
+      if (lock) backend.withLock = () => Promise.reject(new Error("no lock"));
+      amend({ access_token: "planted", id_token: await provider.idToken(BOB) });
+    },
+    async ({ sign, stored }) => {
+      await rejectsWith("id_token_invalid", sign, "another person");
+      assertEquals(readClaims(`${stored().id_token}`)?.sub, BOB.sub);
+    },
+  );
+}
 
 whileAskedTest(
   "a damaged sign-in elsewhere ends neither it nor the process",

@@ -56,6 +56,13 @@ apiTest("a 401 of another origin is not about the token, and renews nothing", as
   api.script.push(() => new Response(null, { status: 401 }));
   const again = session.fetch(`redirect?to=${encodeURIComponent(other.origin)}`);
   assertEquals([await finish(again), asked], [401, 4]);
+  // Nor where a caller's fetch follows redirects by itself.
+  const fetched = (input: RequestInfo | URL, init?: RequestInit) =>
+    fetch(input, { ...init, redirect: "follow" });
+  const own = await context.signIn({ fetch: fetched });
+  provider.reset();
+  const third = own.fetch(`redirect?to=${encodeURIComponent(other.origin)}`);
+  assertEquals([await finish(third), asked, provider.requests], [401, 5, []]);
 });
 
 Deno.test("api: a redirect to another origin does not get the API key", async () => {
