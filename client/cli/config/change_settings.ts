@@ -9,7 +9,7 @@ import {
 } from "../../../backends/common/judge_path.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { withFileLock } from "../../../backends/file.ts";
-import { resolveLink } from "../../../backends/file/document.ts";
+import { readAndWrite, resolveLink } from "../../../backends/file/document.ts";
 import { fileError, refuse } from "../../../backends/file/faults.ts";
 import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
@@ -127,9 +127,8 @@ function changeNeeds(flags: FlagValues): PermissionNeed[] {
   const needs = variables.map((one) => env(one, "to find the settings file"));
   const path = file ?? settingsPath();
   if (!path) return needs;
-  const reason = "to change the settings file";
-  const folder = { path: dirname(path), reason, need: "always" } as const;
-  return [...needs, { name: "read", ...folder }, { name: "write", ...folder }];
+  const more = { reason: "to change the settings file", need: "always" } as const;
+  return [...needs, ...readAndWrite(dirname(path)).map((one) => ({ ...one, ...more }))];
 }
 
 function placeOfFile(flags: FlagValues) {

@@ -393,6 +393,22 @@ configTest("a neighbour who swaps the changed file opens no file of this user", 
   assertEquals((await Deno.stat(own)).mode! & 0o777, 0o600);
 });
 
+configTest("a change of the file behind a link names the real folder, too", async (world) => {
+  if (!isPosix) return;
+  const real = await Deno.realPath(dirname(await world.write({}, "real/settings.json")));
+  const link = `${real}-link`;
+  Deno.symlinkSync(real, link);
+  const { querySync } = Deno.permissions;
+  using _ = replace(Deno.permissions, "querySync", (one) => {
+    const isReal = "path" in one && one.path === real;
+    return isReal
+      ? { state: "denied" } as Deno.PermissionStatus
+      : querySync.call(Deno.permissions, one);
+  });
+  const set = `config set audience x --config '${link}/settings.json'`;
+  await world.says(set, 1, `Deno does not permit read ${real} (to`, `write ${real} (to`);
+});
+
 cliTest("config: a file that Deno does not permit is told", async (world) => {
   const path = await world.write({ ...client(world), clientId: "other" }, "elsewhere.json");
   await world.signIn();
