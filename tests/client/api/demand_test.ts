@@ -295,6 +295,7 @@ const UNMET: [name: string, challenge: string, brings: Brings, words: string][] 
   ["acr is another one", STEP_UP, { claims: { acr: "bronze" } }, "acr is bronze"],
   ["acr is missing", STEP_UP, {}, "acr is missing"],
   ["auth_time is old", NEWER, { claims: OLD }, "auth_time"],
+  ["acr is no text", STEP_UP, { claims: { acr: { toString: 1 } } }, "acr is missing"],
   ["auth_time is missing", NEWER, { claims: { auth_time: undefined } }, "auth_time"],
   [
     "the scope is not granted",
