@@ -119,9 +119,9 @@ function refusalFor(path: string, error: unknown) {
   if (error instanceof PathFault) return error;
   const { NotADirectory, NotCapable, NotFound, PermissionDenied } = Deno.errors;
   if (error instanceof NotCapable) {
-    // Before 2.9 Deno wants the target of a link, too, for a look at the open file.
+    // Deno wants the real path, too, for a look at the open file: behind a linked folder also since 2.9.
     const [, denied = path] = /read access to "([^"]+)"/.exec(error.message) ?? [];
-    const advice = `Run with: ${quoteArgument(`--allow-read=${denied}`)}`;
+    const advice = `Add: ${quoteArgument(`--allow-read=${denied}`)}`;
     return new PathFault("Deno does not permit it", advice, error);
   }
   if (error instanceof NotFound || error instanceof NotADirectory) {

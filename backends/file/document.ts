@@ -38,7 +38,8 @@ export function credentialsPath(): string {
     throw new CredentialsBackendError("home_unset", {
       action: "find the credentials file",
       reason: `${HOME_VARIABLE} is not set to a whole path`,
-      remedy: 'Set it, or give the file store its option "path", another one "lockFolder". ' +
+      remedy:
+        'Set it. Or give the file store its option "path", and another store its "lockFolder". ' +
         IN_CONTAINER,
     });
   }

@@ -52,7 +52,7 @@ export function shortfallOf(
 ): string | undefined {
   // A JWT of RFC 9068 has the same claims, where the ID token lacks one.
   const claims = { ...readClaims(entry.access_token), ...readClaims(entry.id_token) };
-  const acr = printable(`${claims.acr ?? "missing"}`);
+  const acr = typeof claims.acr === "string" ? printable(claims.acr) : "missing";
   if (acrValues && !acrValues.split(" ").includes(acr)) return `acr is ${acr}, not ${acrValues}`;
   // Clocks are read in whole seconds, and compared to five of them.
   const isNew = Number(claims.auth_time) + Number(maxAge) + 5 >= askedAt;

@@ -47,7 +47,9 @@ export class ApiTransport {
     const init = withHeaders(request.init, credentials.headers);
     const hop = { ...request, init, isAway: false };
     const response = await this.#within(hop, (signal) => this.#follow(hop, credentials, signal));
-    request.isAway = hop.isAway;
+    // A caller's `fetch` may follow redirects by itself, and a `Response` of its own has no address.
+    const end = URL.parse(response.url) ?? hop.url;
+    request.isAway = hop.isAway || end.origin !== hop.url.origin;
     return response;
   }
 

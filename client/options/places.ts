@@ -108,12 +108,14 @@ function profileIn(settings: Settings, given: Given, action: string) {
     throw new ValidMindAuthError("permission_required", { ...denial, action, reason });
   }
   if (profiles.size === 0) return undefined;
+  const near = printable(didYouMean(name, [...profiles.keys()]));
+  const names = near || `It has: ${listProfiles(settings)}.`;
   throw new ValidMindAuthError("settings_invalid", {
     action: `use the settings file ${path}`,
     reason: `it has no profile ${shown(name, "of that name")}`,
-    remedy: (printable(didYouMean(name, [...profiles.keys()])) ||
-      `It has: ${listProfiles(settings)}.`) +
-      " Or give issuer (--issuer) and clientId (--client-id) beside the profile: variables do not count there.",
+    remedy:
+      `${names} Or give issuer (--issuer) and clientId (--client-id) beside the profile: variables ` +
+      "do not count there.",
   });
 }
 

@@ -23,11 +23,11 @@ export async function openBrowser(page: string): Promise<string | undefined> {
   if (!isGranted({ name: "run", command })) {
     return `${command} is not installed, or needs --allow-run=${command}`;
   }
-  const env = readable(variables);
-  // Also for the programs that it starts, such as the browser.
-  const fault = env.PATH && faultOfPath(env.PATH);
-  if (fault) return fault;
   try {
+    const env = readable(variables); // or the error of one that is not UTF-8
+    // Also for the programs that it starts, such as the browser.
+    const fault = env.PATH && faultOfPath(env.PATH);
+    if (fault) return fault;
     const child = new Deno.Command(command, {
       args: [...before, page],
       clearEnv: true,

@@ -55,17 +55,20 @@ export class CredentialStore extends StoredCredential {
   ): Promise<T | undefined> {
     const look = () => this.read().catch(() => before); // nothing waits for it while the write succeeds
     let present = look();
+    const check = async () => faultIn?.(this.unstored ?? await present);
     const { signOuts } = this;
     try {
       const fault = await this.withLock(async () => {
         present = look(); // a refresh that had the lock may have stored its tokens
-        const fault = faultIn?.(this.unstored ?? await present);
+        const fault = await check();
         if (!fault) await this.#put(entry).catch(() => this.#put(entry));
         return fault;
       });
       if (!fault) this.shared.unstored.delete(this.key);
       return fault;
     } catch (error) {
+      const fault = await check(); // nothing has checked it where the lock was not to be had
+      if (fault) return fault;
       throw this.#keepUnstored(entry, [grantOf(await present)], signOuts, error);
     }
   }

@@ -262,18 +262,15 @@ pathTest("is the file of the Python library in the home folder", async () => {
   }
 });
 
-pathTest(
-  "without a home folder, or with a relative one, is home_unset and says what to do",
-  async () => {
-    for (const home of ["", ".", "home/ana", undefined]) {
-      await withEnv({}, async () => {
-        if (home === undefined) Deno.env.delete(HOME);
-        else Deno.env.set(HOME, home);
-        await rejectsWith("home_unset", credentialsPath, HOME, '"path"', "VM_OIDC_NO_PERSIST=1");
-      });
-    }
-  },
-);
+pathTest("no home folder, or a relative one, is home_unset, and says what to do", async () => {
+  for (const home of ["", ".", "home/ana", undefined]) {
+    await withEnv({}, async () => {
+      if (home === undefined) Deno.env.delete(HOME);
+      else Deno.env.set(HOME, home);
+      await rejectsWith("home_unset", credentialsPath, HOME, '"path"', "VM_OIDC_NO_PERSIST=1");
+    });
+  }
+});
 
 pathTest.denied("that may not read the variable is permission_required", async () => {
   await rejectsWith("permission_required", credentialsPath, `--allow-env=${HOME}`);

@@ -120,26 +120,23 @@ function foreign(path: string): RegExp {
   return new RegExp(`^backend_denied: .*${RegExp.escape(`${path}: ${FOREIGN}`)}`);
 }
 
-attack(
-  "another user's file in a proof's place is replaced or left alone, and never used",
-  async (scene) => {
-    const { parent, victim } = scene;
-    const temps = `Array.from(Deno.readDirSync("${parent}"), ({ name }) => name)
-    .filter((name) => name.endsWith(".tmp"))`;
-    const locked = (then: string) => `backend.withLock(KEY, () => Promise.resolve(${then}))`;
-    const [name] = await victim(locked(temps)) as string[];
-    const temp = `${parent}/${name}`;
-    write(temp, "", ATTACKER, 0o666);
-    assertEquals(await victim(locked(`Deno.lstatSync("${temp}").uid`)), VICTIM);
-    await makePipe(temp);
-    Deno.chmodSync(temp, 0o666); // all may use it
-    Deno.chownSync(temp, ATTACKER, ATTACKER);
-    assertEquals(await victim(locked(`Deno.lstatSync("${temp}").isFile`)), true);
-    Deno.chmodSync(parent, 0o1777); // there nobody removes what belongs to another user
-    write(temp, "", ATTACKER, 0o666);
-    assertEquals(await victim(locked(`Deno.lstatSync("${temp}").uid`)), ATTACKER);
-  },
-);
+attack("another user's file in a proof's place is replaced or left, never used", async (scene) => {
+  const { parent, victim } = scene;
+  const temps = `Array.from(Deno.readDirSync("${parent}"), ({ name }) => name)
+  .filter((name) => name.endsWith(".tmp"))`;
+  const locked = (then: string) => `backend.withLock(KEY, () => Promise.resolve(${then}))`;
+  const [name] = await victim(locked(temps)) as string[];
+  const temp = `${parent}/${name}`;
+  write(temp, "", ATTACKER, 0o666);
+  assertEquals(await victim(locked(`Deno.lstatSync("${temp}").uid`)), VICTIM);
+  await makePipe(temp);
+  Deno.chmodSync(temp, 0o666); // all may use it
+  Deno.chownSync(temp, ATTACKER, ATTACKER);
+  assertEquals(await victim(locked(`Deno.lstatSync("${temp}").isFile`)), true);
+  Deno.chmodSync(parent, 0o1777); // there nobody removes what belongs to another user
+  write(temp, "", ATTACKER, 0o666);
+  assertEquals(await victim(locked(`Deno.lstatSync("${temp}").uid`)), ATTACKER);
+});
 
 attack("a sign-out leaves another user's credentials.json", async ({ path, victim }) => {
   const text = documentOf(ATTACKERS_ENTRY);

@@ -63,48 +63,43 @@ const textOf = (path: string) =>
     if (text !== "") return text;
   } })()`;
 
-notebookTest(
-  "a waiting cell's two cells run as they are shown where only init was imported",
-  async () => {
-    await using world = await startNotebookWorld();
-    const place = (name: string) => `${world.home.path}/${name}.txt`;
-    const hand = async (name: string, text: string) => {
-      await Deno.writeTextFile(`${place(name)}.new`, text);
-      await Deno.rename(`${place(name)}.new`, place(name));
-    };
-    // A cell that is known later is run by a function, which gives its constant back.
-    const run = `const run = (code, signIn) =>
-      new (async () => {}).constructor("signIn", code.replace("const signIn = ", "return "))(signIn);`;
-    const file = await world.write(
-      codeCells(
-        `import { init } from "jsr:@validmind/auth";
-        const stop = new AbortController();
-        const waiting = init({ flow: "browser", signal: stop.signal });
-        const first = ${textOf(place("first"))};
-        stop.abort(new Error("interrupted"));
-        console.log((await waiting.catch((error) => error)).message);`,
-        `${run}\nconst signIn = await run(first);`,
-        `await run(${textOf(place("second"))}, signIn);`,
-        `const [, address] = /import\\("([^"]+)"/.exec(first);
-        [(await import(address)).init === init, (await (await init()).status()).email].join()`,
-      ),
-      "shown_cells.ipynb",
-    );
-    await using running = runNotebook(world.home, file);
-    const shownIn = async (at: number) => {
-      const isShown = (one: { cell: number; type: string }) =>
-        one.cell === at && one.type === "display_data";
-      return (await running.waitFor(isShown)).content.data!["text/plain"]!;
-    };
-    const [first, second] = cellsIn(await shownIn(0));
-    await hand("first", first!);
-    const [link] = /http\S+\/auth\?\S+/.exec(await shownIn(1))!;
-    const stopAt = new URL(link).searchParams.get("redirect_uri")!;
-    const { url } = await world.provider.follow(link, { stopAt });
-    await hand("second", second!.replace("<address of the last page>", url));
-    const result = await running.waitFor(({ cell, type }) =>
-      cell === 3 && type === "execute_result"
-    );
-    assertStringIncludes(result.content.data!["text/plain"]!, "true,analyst@example.com");
-  },
-);
+notebookTest("a waiting cell's two cells run as shown where only init was imported", async () => {
+  await using world = await startNotebookWorld();
+  const place = (name: string) => `${world.home.path}/${name}.txt`;
+  const hand = async (name: string, text: string) => {
+    await Deno.writeTextFile(`${place(name)}.new`, text);
+    await Deno.rename(`${place(name)}.new`, place(name));
+  };
+  // A cell that is known later is run by a function, which gives its constant back.
+  const run = `const run = (code, signIn) =>
+    new (async () => {}).constructor("signIn", code.replace("const signIn = ", "return "))(signIn);`;
+  const file = await world.write(
+    codeCells(
+      `import { init } from "jsr:@validmind/auth";
+      const stop = new AbortController();
+      const waiting = init({ flow: "browser", signal: stop.signal });
+      const first = ${textOf(place("first"))};
+      stop.abort(new Error("interrupted"));
+      console.log((await waiting.catch((error) => error)).message);`,
+      `${run}\nconst signIn = await run(first);`,
+      `await run(${textOf(place("second"))}, signIn);`,
+      `const [, address] = /import\\("([^"]+)"/.exec(first);
+      [(await import(address)).init === init, (await (await init()).status()).email].join()`,
+    ),
+    "shown_cells.ipynb",
+  );
+  await using running = runNotebook(world.home, file);
+  const shownIn = async (at: number) => {
+    const isShown = (one: { cell: number; type: string }) =>
+      one.cell === at && one.type === "display_data";
+    return (await running.waitFor(isShown)).content.data!["text/plain"]!;
+  };
+  const [first, second] = cellsIn(await shownIn(0));
+  await hand("first", first!);
+  const [link] = /http\S+\/auth\?\S+/.exec(await shownIn(1))!;
+  const stopAt = new URL(link).searchParams.get("redirect_uri")!;
+  const { url } = await world.provider.follow(link, { stopAt });
+  await hand("second", second!.replace("<address of the last page>", url));
+  const result = await running.waitFor(({ cell, type }) => cell === 3 && type === "execute_result");
+  assertStringIncludes(result.content.data!["text/plain"]!, "true,analyst@example.com");
+});

@@ -75,9 +75,8 @@ async function list(flags: FlagValues, { action }: Command) {
 
 /** The command that keeps the sign-in in force; where there is none, one to fill in. */
 function keepLine(rows: readonly SettingRow[], flags: FlagValues) {
-  const values = { issuer: "https://login.example.com", clientId: "my-client" };
-  const inForce = rows.map(({ name, value }) => [name, value]);
-  const { issuer, clientId } = { ...values, ...Object.fromEntries(inForce) };
+  const inForce = Object.fromEntries(rows.map(({ name, value }) => [name, `${value}`]));
+  const { issuer = "https://login.example.com", clientId = "my-client" } = inForce;
   const words = ["issuer", issuer, "client-id", clientId].map(quoteArgument);
   return `${PROGRAM} config set ${words.join(" ")}${valueFlags(flags, ["profile", "config"])}`;
 }

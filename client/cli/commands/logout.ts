@@ -43,8 +43,7 @@ function revocationText({ revocation, reason }: ClearResult) {
   if (revocation === "not_requested") return "";
   if (revocation === "revoked") return "The provider has ended the tokens.\n";
   if (revocation === "nothing_to_revoke") return "There was nothing to revoke.\n";
-  return `The tokens could not be revoked: ${
-    reason?.replace(/\.$/, "")
-  }. They may stay valid until they end. End them on the ` +
-    `provider's own page.\n`;
+  const why = reason?.replace(/\.$/, "");
+  return `The tokens could not be revoked: ${why}. They may stay valid until they end. ` +
+    "End them on the provider's own page.\n";
 }

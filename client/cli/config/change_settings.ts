@@ -2,13 +2,14 @@ import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
 import { parseObject } from "../../../backends/common/json.ts";
 import {
   faultOfFolder,
+  faultOfMode,
   lookIfPresent,
   PathFault,
   WRITABLE_FOR_OTHERS,
 } from "../../../backends/common/judge_path.ts";
 import { dirname } from "../../../backends/common/paths.ts";
 import { withFileLock } from "../../../backends/file.ts";
-import { resolveLink } from "../../../backends/file/document.ts";
+import { readAndWrite, resolveLink } from "../../../backends/file/document.ts";
 import { fileError, refuse } from "../../../backends/file/faults.ts";
 import { replaceFile } from "../../../backends/file/replace_file.ts";
 import { parseBackendSpec } from "../../../backends/load/create_backend.ts";
@@ -64,7 +65,10 @@ function writeSettings(path: string, draft: () => { text: string }) {
     const file = resolveLink(path);
     const { mode } = lookIfPresent(file) ?? {};
     // Some file systems keep no modes. The file would be refused by each later command.
-    const isClosed = () => ((lookIfPresent(`${file}.tmp`)?.mode ?? 0) & WRITABLE_FOR_OTHERS) === 0;
+    const isClosed = () => {
+      const temp = lookIfPresent(`${file}.tmp`);
+      return !temp || faultOfMode(file, temp, WRITABLE_FOR_OTHERS) === undefined;
+    };
     const isWritten = replaceFile(file, text, { isUnchanged: isClosed });
     if (!isWritten) refuse("write", file, NO_MODES);
     // One for everybody stays readable, unless a neighbour can put another file in its place.
@@ -123,9 +127,8 @@ function changeNeeds(flags: FlagValues): PermissionNeed[] {
   const needs = variables.map((one) => env(one, "to find the settings file"));
   const path = file ?? settingsPath();
   if (!path) return needs;
-  const reason = "to change the settings file";
-  const folder = { path: dirname(path), reason, need: "always" } as const;
-  return [...needs, { name: "read", ...folder }, { name: "write", ...folder }];
+  const more = { reason: "to change the settings file", need: "always" } as const;
+  return [...needs, ...readAndWrite(dirname(path)).map((one) => ({ ...one, ...more }))];
 }
 
 function placeOfFile(flags: FlagValues) {

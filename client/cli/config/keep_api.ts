@@ -21,7 +21,6 @@ export async function keepApi(
   action: string,
 ): Promise<FlagValues> {
   const kept = keptSettings(flags);
-
   const { issuers, options } = await discoverApi(address);
   note(toJsonText({ issuers, ...options }, 2));
   const named = flags.text("issuer") ?? kept.issuer ?? askIssuer(issuers);
@@ -50,11 +49,8 @@ export async function keepApi(
   }
 
   const found = { ...options, ...own, issuer, clientId };
-  await changeSettings(
-    flags,
-    "set",
-    Object.entries(found).map(([name, value]) => [name, `${value}`]),
-  );
+  const pairs = Object.entries(found).map(([name, value]) => [name, `${value}`] as const);
+  await changeSettings(flags, "set", pairs);
   await tellVariables(flags, action, found);
   return new FlagValues(flags).set("issuer", [`${issuer}`]).set("client-id", [`${clientId}`]);
 }

@@ -45,8 +45,8 @@ for (const [what, answer, code, stays] of ANSWERS) {
     const said = await answer().text() === ""
       ? "and no text, or a proxy did"
       : "The session has ended";
-    const refused = stays ? ["the provider refused to refresh it", said] : [said];
-    const words = code === "login_required" ? [...refused, "init()"] : [];
+    const meaning = `the provider ${stays ? "refused to refresh it" : "ended the sign-in"}: `;
+    const words = code === "login_required" ? [meaning, said, "init()"] : [];
     const { cause } = await rejectsWith(code, () => session.accessToken(), ...words);
     assertEquals(world.backend.get(world.key), stays ? before : undefined);
 

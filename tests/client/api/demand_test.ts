@@ -295,6 +295,7 @@ const UNMET: [name: string, challenge: string, brings: Brings, words: string][] 
   ["acr is another one", STEP_UP, { claims: { acr: "bronze" } }, "acr is bronze"],
   ["acr is missing", STEP_UP, {}, "acr is missing"],
   ["auth_time is old", NEWER, { claims: OLD }, "auth_time"],
+  ["acr is no text", STEP_UP, { claims: { acr: { toString: 1 } } }, "acr is missing"],
   ["auth_time is missing", NEWER, { claims: { auth_time: undefined } }, "auth_time"],
   [
     "the scope is not granted",
@@ -498,16 +499,20 @@ whileAskedTest(
   },
 );
 
-whileAskedTest(
-  "another person's sign-in elsewhere is not taken, and not replaced",
-  GOLD,
-  async ({ amend, provider }) =>
-    amend({ access_token: "planted", id_token: await provider.idToken(BOB) }),
-  async ({ sign, stored }) => {
-    await rejectsWith("id_token_invalid", sign, "another person");
-    assertEquals(readClaims(`${stored().id_token}`)?.sub, BOB.sub);
-  },
-);
+for (const lock of ["", ", also where there is no lock for it"]) {
+  whileAskedTest(
+    `another person's sign-in elsewhere is not taken, and not replaced${lock}`,
+    GOLD,
+    async ({ amend, backend, provider }) => {
+      if (lock) backend.withLock = () => Promise.reject(new Error("no lock"));
+      amend({ access_token: "planted", id_token: await provider.idToken(BOB) });
+    },
+    async ({ sign, stored }) => {
+      await rejectsWith("id_token_invalid", sign, "another person");
+      assertEquals(readClaims(`${stored().id_token}`)?.sub, BOB.sub);
+    },
+  );
+}
 
 whileAskedTest(
   "a damaged sign-in elsewhere ends neither it nor the process",

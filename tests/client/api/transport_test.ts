@@ -39,27 +39,31 @@ apiTest("a redirect to another origin gets none of the session's", async ({ sess
   assertEquals(SECRET.filter((name) => name in api.requests.at(-1)!.headers), []);
 });
 
-apiTest(
-  "a 401 of another origin is not about the session's token, and renews nothing",
-  async (context) => {
-    const { session, api, provider } = context;
-    let asked = 0;
-    await using other = await startHttpServer(() => {
-      asked++;
-      return new Response("no", { status: 401, headers: { "www-authenticate": STEP_UP } });
-    });
-    provider.reset();
-    for (let call = 1; call <= 3; call++) {
-      const status = await finish(session.fetch(`redirect?to=${encodeURIComponent(other.origin)}`));
-      assertEquals([status, asked, api.requests.length], [401, call, call]);
-    }
-    assertEquals(provider.requests, []);
-    // Nor is its demand one of the API, once the token has been renewed.
-    api.script.push(() => new Response(null, { status: 401 }));
-    const again = session.fetch(`redirect?to=${encodeURIComponent(other.origin)}`);
-    assertEquals([await finish(again), asked], [401, 4]);
-  },
-);
+apiTest("a 401 of another origin is not about the token, and renews nothing", async (context) => {
+  const { session, api, provider } = context;
+  let asked = 0;
+  await using other = await startHttpServer(() => {
+    asked++;
+    return new Response("no", { status: 401, headers: { "www-authenticate": STEP_UP } });
+  });
+  provider.reset();
+  for (let call = 1; call <= 3; call++) {
+    const status = await finish(session.fetch(`redirect?to=${encodeURIComponent(other.origin)}`));
+    assertEquals([status, asked, api.requests.length], [401, call, call]);
+  }
+  assertEquals(provider.requests, []);
+  // Nor is its demand one of the API, once the token has been renewed.
+  api.script.push(() => new Response(null, { status: 401 }));
+  const again = session.fetch(`redirect?to=${encodeURIComponent(other.origin)}`);
+  assertEquals([await finish(again), asked], [401, 4]);
+  // Nor where a caller's fetch follows redirects by itself.
+  const fetched = (input: RequestInfo | URL, init?: RequestInit) =>
+    fetch(input, { ...init, redirect: "follow" });
+  const own = await context.signIn({ fetch: fetched });
+  provider.reset();
+  const third = own.fetch(`redirect?to=${encodeURIComponent(other.origin)}`);
+  assertEquals([await finish(third), asked, provider.requests], [401, 5, []]);
+});
 
 Deno.test("api: a redirect to another origin does not get the API key", async () => {
   await using api = await startTrackingApi();

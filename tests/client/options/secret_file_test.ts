@@ -8,7 +8,7 @@ Deno.test("client file: the flag for a path with blanks and brackets is one argu
   permissions: { read: false },
 }, async () => {
   const run = () => readSecretFile("clientKeyFile", "/a job/key [1].pem");
-  await rejectsWith("permission_required", run, "Run with: '--allow-read=/a job/key [1].pem'");
+  await rejectsWith("permission_required", run, "Add: '--allow-read=/a job/key [1].pem'");
 });
 
 Deno.test("client file: the command that closes it works", { ignore: !isPosix }, async () => {

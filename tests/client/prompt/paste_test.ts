@@ -102,21 +102,18 @@ for (const job of [undefined, "detached"] as const) {
   });
 }
 
-pasteTest(
-  "a browser on this machine wins; what is typed later is for the next question",
-  async () => {
-    await using provider = await startOidcProvider();
-    const { text } = await typeInto(provider, [
-      ["whole address here", async (link) => {
-        assertEquals((await provider.follow(link)).status, 200);
-        return "";
-      }],
-      ["One more question?", () => "yes\r"],
-    ]);
-    assertStringIncludes(text, "state: signed in true");
-    assertStringIncludes(text, "answer: yes");
-  },
-);
+pasteTest("a browser on this machine wins; later input is for the next question", async () => {
+  await using provider = await startOidcProvider();
+  const { text } = await typeInto(provider, [
+    ["whole address here", async (link) => {
+      assertEquals((await provider.follow(link)).status, 200);
+      return "";
+    }],
+    ["One more question?", () => "yes\r"],
+  ]);
+  assertStringIncludes(text, "state: signed in true");
+  assertStringIncludes(text, "answer: yes");
+});
 
 for (const signal of ["Ctrl-C", "SIGTERM"] as const) {
   pasteTest(`${signal} ends the sign-in, and the terminal is as before`, async () => {

@@ -56,6 +56,16 @@ openTest("nothing is started where PATH has a relative folder", async () => {
   assertEquals(await browser.opened(), undefined);
 });
 
+openTest("a variable that is not UTF-8 ends nothing", async () => {
+  await using browser = await fakeBrowser();
+  const get = Deno.env.get.bind(Deno.env);
+  using _ = replace(Deno.env, "get", (name) => {
+    if (name === "XDG_CONFIG_HOME") throw new Deno.errors.InvalidData("not valid unicode");
+    return get(name);
+  });
+  assertEquals(await open(PAGE, browser.path), "xdg-open cannot be run");
+});
+
 Deno.test("openBrowser: without the permission nothing is run, and nobody is asked", {
   permissions: { env: true },
   ignore,

@@ -157,15 +157,12 @@ cliTest("config: the line that keeps settings has the values in force", async (w
   assertEquals(await settingsIn(world), { issuer, clientId: "my app" });
 });
 
-configTest(
-  "without a place for the file it says why, and no way to keep settings",
-  async (world) => {
-    const off = "VM_AUTH_CONFIG= config";
-    await world.says(off, 0, "none: VM_AUTH_CONFIG turns it off", "!config set");
-    const words = `none: ${HOME_VARIABLE} is not set`;
-    await world.says(`${HOME_VARIABLE}= config`, 0, words, "!config set");
-  },
-);
+configTest("without a place for the file it says why, not how to keep settings", async (world) => {
+  const off = "VM_AUTH_CONFIG= config";
+  await world.says(off, 0, "none: VM_AUTH_CONFIG turns it off", "!config set");
+  const words = `none: ${HOME_VARIABLE} is not set`;
+  await world.says(`${HOME_VARIABLE}= config`, 0, words, "!config set");
+});
 
 configTest("set writes a private file, and unset takes out", async (world) => {
   const { issuer, clientId } = world.provider;
@@ -237,24 +234,21 @@ configTest("unset of what the file does not have says so, and writes nothing", a
   assertEquals(await settingsIn(world), { profiles: {} });
 });
 
-configTest(
-  "two changes at once are both kept, and a temp file of a killed one goes",
-  async (world) => {
-    await world.write({ model: "m" });
-    const { settingsPath: path } = world;
-    await Deno.writeTextFile(`${path}.tmp`, "half");
-    const names = ["scope", "audience", "login-hint", "listen", "document"];
-    const flags = ["-A"];
-    const values: Record<string, string> = { listen: "127.0.0.1:8765" };
-    await Promise.all(
-      names.map((name) => world.says(`config set ${name} ${values[name] ?? "x"}`, 0, { flags })),
-    );
-    const keys = ["audience", "document", "listen", "loginHint", "model", "scope"];
-    assertEquals(Object.keys(await settingsIn(world) as object).toSorted(), keys);
-    const left = Array.from(Deno.readDirSync(dirname(path)), ({ name }) => name);
-    assertEquals(left.filter((name) => name.endsWith(".tmp")), []);
-  },
-);
+configTest("two changes at once are both kept; a killed one's temp file goes", async (world) => {
+  await world.write({ model: "m" });
+  const { settingsPath: path } = world;
+  await Deno.writeTextFile(`${path}.tmp`, "half");
+  const names = ["scope", "audience", "login-hint", "listen", "document"];
+  const flags = ["-A"];
+  const values: Record<string, string> = { listen: "127.0.0.1:8765" };
+  await Promise.all(
+    names.map((name) => world.says(`config set ${name} ${values[name] ?? "x"}`, 0, { flags })),
+  );
+  const keys = ["audience", "document", "listen", "loginHint", "model", "scope"];
+  assertEquals(Object.keys(await settingsIn(world) as object).toSorted(), keys);
+  const left = Array.from(Deno.readDirSync(dirname(path)), ({ name }) => name);
+  assertEquals(left.filter((name) => name.endsWith(".tmp")), []);
+});
 
 const CHANGE = "Cannot change the settings:";
 
@@ -372,19 +366,16 @@ configTest("a file that others may read stays so", async (world) => {
   assertEquals((await Deno.stat(path)).mode! & 0o777, 0o644);
 });
 
-configTest(
-  "where no mode is kept, no file is left that each later command refuses",
-  async (world) => {
-    if (!isPosix) return;
-    const { lstatSync } = Deno;
-    using _ = replace(Deno, "lstatSync", (path) => {
-      const info = lstatSync(path);
-      return `${path}`.endsWith(".tmp") ? { ...info, mode: 0o100777 } : info;
-    });
-    await world.says("config set audience x", 1, "whatever its mode", "--config or VM_AUTH_CONFIG");
-    await world.says("config", 0, "(not there)");
-  },
-);
+configTest("where no mode is kept, no file is left that later commands refuse", async (world) => {
+  if (!isPosix) return;
+  const { lstatSync } = Deno;
+  using _ = replace(Deno, "lstatSync", (path) => {
+    const info = lstatSync(path);
+    return `${path}`.endsWith(".tmp") ? { ...info, mode: 0o100777 } : info;
+  });
+  await world.says("config set audience x", 1, "whatever its mode", "--config or VM_AUTH_CONFIG");
+  await world.says("config", 0, "(not there)");
+});
 
 configTest("a neighbour who swaps the changed file opens no file of this user", async (world) => {
   if (!isPosix) return;
@@ -400,6 +391,22 @@ configTest("a neighbour who swaps the changed file opens no file of this user", 
   });
   await world.says(`config set audience x --config '${path}'`, 0);
   assertEquals((await Deno.stat(own)).mode! & 0o777, 0o600);
+});
+
+configTest("a change of the file behind a link names the real folder, too", async (world) => {
+  if (!isPosix) return;
+  const real = await Deno.realPath(dirname(await world.write({}, "real/settings.json")));
+  const link = `${real}-link`;
+  Deno.symlinkSync(real, link);
+  const { querySync } = Deno.permissions;
+  using _ = replace(Deno.permissions, "querySync", (one) => {
+    const isReal = "path" in one && one.path === real;
+    return isReal
+      ? { state: "denied" } as Deno.PermissionStatus
+      : querySync.call(Deno.permissions, one);
+  });
+  const set = `config set audience x --config '${link}/settings.json'`;
+  await world.says(set, 1, `Deno does not permit read ${real} (to`, `write ${real} (to`);
 });
 
 cliTest("config: a file that Deno does not permit is told", async (world) => {

@@ -302,57 +302,51 @@ for (const [challenge, flags] of DEMANDS) {
   );
 }
 
-cliTest(
-  "login: with what an API demands a sign-in that serves is made anew, and checked",
-  async (world) => {
-    const { access_token } = await world.signIn();
-    // The provider's device flow does not take it, and nobody is at the browser.
-    const line = "login --flow device --parameter acr_values=gold";
-    await world.says(line, 1, "error (device_flow_unsupported)", 'flow: "browser"');
-    assertEquals(world.stored().access_token, access_token);
-    await world.backend.delete(world.key);
-    await world.says(line, 1, "error (device_flow_unsupported)", 'flow: "browser"');
-    assertEquals(world.backend.get(world.key), undefined);
-  },
-);
+cliTest("login: a sign-in that serves is made anew by an API's demand, checked", async (world) => {
+  const { access_token } = await world.signIn();
+  // The provider's device flow does not take it, and nobody is at the browser.
+  const line = "login --flow device --parameter acr_values=gold";
+  await world.says(line, 1, "error (device_flow_unsupported)", 'flow: "browser"');
+  assertEquals(world.stored().access_token, access_token);
+  await world.backend.delete(world.key);
+  await world.says(line, 1, "error (device_flow_unsupported)", 'flow: "browser"');
+  assertEquals(world.backend.get(world.key), undefined);
+});
 
-cliTest(
-  "api: in a terminal the person is asked, told why, and the call is repeated",
-  async (world) => {
-    await using api = await startTrackingApi();
-    const scope = ["--scope", "openid offline_access"];
-    assertEquals((await world.run(["login", ...scope])).code, 0);
-    const wider = 'Bearer error="insufficient_scope", scope="email"';
-    for (const isTerminal of [false, true]) {
-      api.reset();
-      api.script.push(demanding(wider, 403));
-      using _ = new OwnEnv(world.env);
-      using streams = new OwnStreams({ terminal: { columns: 80, rows: 24 } });
-      Object.assign(Deno.stdin, { isTerminal: () => isTerminal });
-      const code = await runCli(["api", "things", "--api-host", api.apiHost, ...scope]);
-      const { stdout, stderr } = streams.written;
-      assertEquals([code, api.requests.length], isTerminal ? [0, 2] : [4, 1], stderr);
-      assertStringIncludes(stderr, 'demands another sign-in: {"scope":"email"}');
-      assertEquals(stdout.includes("things"), isTerminal);
-    }
-    assertEquals(world.stored().scope, "openid offline_access email");
-    for (const env of [{}, { VM_OIDC_INTERACTIVE: "0" }] as Record<string, string>[]) {
-      api.reset();
-      api.script.push(demanding(wider, 403));
-      using _ = new OwnEnv({ ...world.env, ...env });
-      using streams = new OwnStreams({ terminal: { columns: 80, rows: 24 } });
-      Object.assign(Deno.stdin, { isTerminal: () => true });
-      // Where nothing is stored, the command asks nobody without --login.
-      const profile = "VM_OIDC_INTERACTIVE" in env ? [] : ["--profile", "other"];
-      const code = await runCli(["api", "things", "--api-host", api.apiHost, ...scope, ...profile]);
-      assertEquals(
-        [code, api.requests.length],
-        [4, 1 - profile.length / 2],
-        streams.written.stderr,
-      );
-    }
-  },
-);
+cliTest("api: in a terminal the person is asked, told why; the call is repeated", async (world) => {
+  await using api = await startTrackingApi();
+  const scope = ["--scope", "openid offline_access"];
+  assertEquals((await world.run(["login", ...scope])).code, 0);
+  const wider = 'Bearer error="insufficient_scope", scope="email"';
+  for (const isTerminal of [false, true]) {
+    api.reset();
+    api.script.push(demanding(wider, 403));
+    using _ = new OwnEnv(world.env);
+    using streams = new OwnStreams({ terminal: { columns: 80, rows: 24 } });
+    Object.assign(Deno.stdin, { isTerminal: () => isTerminal });
+    const code = await runCli(["api", "things", "--api-host", api.apiHost, ...scope]);
+    const { stdout, stderr } = streams.written;
+    assertEquals([code, api.requests.length], isTerminal ? [0, 2] : [4, 1], stderr);
+    assertStringIncludes(stderr, 'demands another sign-in: {"scope":"email"}');
+    assertEquals(stdout.includes("things"), isTerminal);
+  }
+  assertEquals(world.stored().scope, "openid offline_access email");
+  for (const env of [{}, { VM_OIDC_INTERACTIVE: "0" }] as Record<string, string>[]) {
+    api.reset();
+    api.script.push(demanding(wider, 403));
+    using _ = new OwnEnv({ ...world.env, ...env });
+    using streams = new OwnStreams({ terminal: { columns: 80, rows: 24 } });
+    Object.assign(Deno.stdin, { isTerminal: () => true });
+    // Where nothing is stored, the command asks nobody without --login.
+    const profile = "VM_OIDC_INTERACTIVE" in env ? [] : ["--profile", "other"];
+    const code = await runCli(["api", "things", "--api-host", api.apiHost, ...scope, ...profile]);
+    assertEquals(
+      [code, api.requests.length],
+      [4, 1 - profile.length / 2],
+      streams.written.stderr,
+    );
+  }
+});
 
 /** Signs in by a command, as a person in the browser. */
 async function loginAs(world: CliWorld, flags: readonly string[], login: string) {

@@ -8,15 +8,12 @@ import { wordsIn } from "../../../support/permission_flags.ts";
 import { BY_KEY, cliTest, ENDED, NO_CLIENT } from "../cli_world.ts";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 
-cliTest(
-  "login: --json prints the report, and the prompt stays on standard error",
-  async (world) => {
-    const { json, stdout, stderr } = await world.says("login --json", 0);
-    assertEquals([json.state, json.subject], ["valid", "analyst@example.com"]);
-    assertStringIncludes(stderr, "user_code=");
-    assertNoSecret(stdout, [world.stored().access_token, world.stored().refresh_token!]);
-  },
-);
+cliTest("login: --json prints the report; the prompt stays on standard error", async (world) => {
+  const { json, stdout, stderr } = await world.says("login --json", 0);
+  assertEquals([json.state, json.subject], ["valid", "analyst@example.com"]);
+  assertStringIncludes(stderr, "user_code=");
+  assertNoSecret(stdout, [world.stored().access_token, world.stored().refresh_token!]);
+});
 
 cliTest("login: asks on standard error, stores, and keeps a sign-in that serves", async (world) => {
   const who = /^Signed in +as analyst@example\.com$/m;

@@ -8,48 +8,40 @@ import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { wordsIn } from "../../../support/permission_flags.ts";
 import { cliTest } from "../cli_world.ts";
 
-cliTest(
-  "permissions: a command line; the same as a permission set is in the JSON alone",
-  async (world) => {
-    const host = new URL(world.provider.issuer).host;
-    const variables = ["ISSUER", "CLIENT_ID", "INTERACTIVE", "NO_PERSIST"]
-      .concat(["DENO_CREDENTIALS_BACKEND", "CREDENTIALS_BACKEND"])
-      .map((name) => `VM_OIDC_${name}`).join().replace("_INTERACTIVE", "$&,CI,VM_AUTH_DEBUG");
-    const access = ["read", "write"].map((name) =>
-      quoteArgument(`--allow-${name}=${world.folder}`)
-    );
-    const line = `deno run ${access.join(" ")} ` +
-      `--allow-net=api.example.com:443,${host} --allow-env=` +
-      `${variables},${HOME_VARIABLE} script.ts`;
-    const call = "permissions --api-host https://api.example.com/v1/";
-    const flags = ["--allow-env", "--allow-read"];
-    const { stdout } = await world.says(call, 0, { flags });
-    assertEquals(stdout, `${line}\n`);
-    // A settings file that may not be looked for may be there.
-    await world.says(call, 0, /^deno run .*settings\.json/, { flags: ["--allow-env"] });
-    const { json } = await world.says(`${call} --json`, 0);
-    assertEquals(json.permissions.validmind.net, ["api.example.com:443", host]);
-    assertEquals(world.provider.requests, []);
-  },
-);
+cliTest("permissions: a command line, and in the JSON alone a permission set", async (world) => {
+  const host = new URL(world.provider.issuer).host;
+  const variables = ["ISSUER", "CLIENT_ID", "INTERACTIVE", "NO_PERSIST"]
+    .concat(["DENO_CREDENTIALS_BACKEND", "CREDENTIALS_BACKEND"])
+    .map((name) => `VM_OIDC_${name}`).join().replace("_INTERACTIVE", "$&,CI,VM_AUTH_DEBUG");
+  const access = ["read", "write"].map((name) => quoteArgument(`--allow-${name}=${world.folder}`));
+  const line = `deno run ${access.join(" ")} ` +
+    `--allow-net=api.example.com:443,${host} --allow-env=` +
+    `${variables},${HOME_VARIABLE} script.ts`;
+  const call = "permissions --api-host https://api.example.com/v1/";
+  const flags = ["--allow-env", "--allow-read"];
+  const { stdout } = await world.says(call, 0, { flags });
+  assertEquals(stdout, `${line}\n`);
+  // A settings file that may not be looked for may be there.
+  await world.says(call, 0, /^deno run .*settings\.json/, { flags: ["--allow-env"] });
+  const { json } = await world.says(`${call} --json`, 0);
+  assertEquals(json.permissions.validmind.net, ["api.example.com:443", host]);
+  assertEquals(world.provider.requests, []);
+});
 
-cliTest(
-  "permissions: a variable that forbids to ask, and is set later, is obeyed",
-  async (world) => {
-    const { json } = await world.says("permissions --json", 0);
-    const code = `import { createSession } from "@validmind/auth";
-    await createSession().catch((error) => console.log(error.code));`;
-    const process = { code, flags: wordsIn(json.flags), cwd: world.home };
-    for (const [name, value] of [["VM_OIDC_INTERACTIVE", "0"], ["CI", "true"]] as const) {
-      const { stdout, stderr } = await runDeno({
-        ...process,
-        env: { ...world.env, [name]: value },
-      });
-      assertEquals([stdout, stderr], ["login_required\n", ""]);
-    }
-    assertEquals(world.provider.requests, []);
-  },
-);
+cliTest("permissions: a variable that forbids to ask, if set later, is obeyed", async (world) => {
+  const { json } = await world.says("permissions --json", 0);
+  const code = `import { createSession } from "@validmind/auth";
+  await createSession().catch((error) => console.log(error.code));`;
+  const process = { code, flags: wordsIn(json.flags), cwd: world.home };
+  for (const [name, value] of [["VM_OIDC_INTERACTIVE", "0"], ["CI", "true"]] as const) {
+    const { stdout, stderr } = await runDeno({
+      ...process,
+      env: { ...world.env, [name]: value },
+    });
+    assertEquals([stdout, stderr], ["login_required\n", ""]);
+  }
+  assertEquals(world.provider.requests, []);
+});
 
 cliTest("permissions: an optional variable that is set is named", async (world) => {
   const env = { VM_OIDC_SCOPE: "openid", VM_API_HOST: "https://api.example.com/" };
@@ -79,22 +71,19 @@ cliTest("permissions: Deno KV comes with its unstable flag", async (world) => {
   await world.says(`permissions --for cli ${kv}`, 0, cli);
 });
 
-cliTest(
-  "permissions: the page's own store comes with its module and its database",
-  async (world) => {
-    const store = fromFileUrl(
-      new URL("../../../backends/testing/sqlite_store.ts", import.meta.url),
-    );
-    const path = `${world.home}/team.db`;
-    const env = {
-      VM_OIDC_CREDENTIALS_BACKEND: `${store}:SqliteStore`,
-      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path }),
-    };
-    const { needs } = (await world.says("permissions --json", 0, { env })).json;
-    const found = needs.map(({ name, path }: { name: string; path?: string }) => `${name} ${path}`);
-    assertArrayIncludes(found, [`read ${store}`, `read ${path}`, `write ${path}`]);
-  },
-);
+cliTest("permissions: the page's store comes with its module and database", async (world) => {
+  const store = fromFileUrl(
+    new URL("../../../backends/testing/sqlite_store.ts", import.meta.url),
+  );
+  const path = `${world.home}/team.db`;
+  const env = {
+    VM_OIDC_CREDENTIALS_BACKEND: `${store}:SqliteStore`,
+    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path }),
+  };
+  const { needs } = (await world.says("permissions --json", 0, { env })).json;
+  const found = needs.map(({ name, path }: { name: string; path?: string }) => `${name} ${path}`);
+  assertArrayIncludes(found, [`read ${store}`, `read ${path}`, `write ${path}`]);
+});
 
 cliTest("permissions: of a backend whose options name variables, these too", async (world) => {
   const backendOptions = { path: "/srv/${STORE_USER}/c.json" };
