@@ -31,7 +31,7 @@ export const OLDEST_FAULTS: readonly KnownFault[] = [
   })),
   {
     file: PASTE,
-    test: "paste: a browser on this machine wins; what is typed later is for the next question",
+    test: "paste: a browser on this machine wins; later input is for the next question",
     reason: STDIN,
   },
 ];
