@@ -298,9 +298,11 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   async #eraseOnce(address: string) {
     const erased = await this.#run("erase", address);
     const isAbsent = isNotFound(erased) || isNotFound(await this.#look("get", address));
-    // docker-credential-secretservice calls a locked entry absent. Its list has it.
-    if (isAbsent && !(await this.#addresses().catch((): string[] => [])).includes(address)) return;
-    if (!isAbsent) this.#assertGood("erase", erased);
+    if (isAbsent) {
+      // docker-credential-secretservice calls a locked entry absent. Its list has it.
+      const listed: string[] = await this.#addresses().catch(() => []);
+      if (!listed.includes(address)) return;
+    } else this.#assertGood("erase", erased);
     const remedy = "Unlock it, or remove them with the program's own tools.";
     throw this.#error("backend_denied", "remove", "they are still there after it", remedy);
   }
@@ -347,13 +349,13 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const said = words === "" ? "nothing that can be shown" : `"${words}"`;
     const isWrongStream = ended.stderr.trim() === NOT_FOUND;
     throw this.#error(
-      kindOf(action, words),
+      codeOfFailure(action, words),
       action,
       `${end}, and said ${said}`,
       isWrongStream
         ? "The program has to say this on standard output, with exit code 1."
-        : 'Run the program with "list" in a terminal to see what it needs. If it is locked, show ' +
-          "one of its entries there: pass show ENTRY",
+        : 'Run the program with "list" in a terminal to see what it needs. If its store is locked, ' +
+          "unlock it there; of pass, by: pass show ENTRY",
     );
   }
 
@@ -368,8 +370,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 }
 
-/** The kind of a failure, by the words of docker's helpers. A fallback passes over none that is locked. */
-function kindOf(action: string, words: string): CredentialsBackendErrorCode {
+/** The code of a failure, by the words of docker's helpers. A fallback passes over none that is locked. */
+function codeOfFailure(action: string, words: string): CredentialsBackendErrorCode {
   if (/decryption failed|locked collection/i.test(words)) return "keychain_locked";
   // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
   const isTooLarge = action === "store" && /too (long|large|big)/i.test(words);

@@ -64,7 +64,11 @@ export function checkOptions(
 }
 
 /** The error for options that have their types, and are refused all the same. */
-export function invalidOptions(action: string, reason: string, remedy: string) {
+export function invalidOptions(
+  action: string,
+  reason: string,
+  remedy: string,
+): CredentialsBackendError {
   return new CredentialsBackendError("invalid_options", { action, reason, remedy });
 }
 

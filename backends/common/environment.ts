@@ -47,12 +47,11 @@ export function isEnvGranted(name: string): boolean {
  */
 export function readEnv(name: string, purpose: string): string | undefined {
   if (isEnvGranted(name)) return readEnvIfGranted(name);
+  const withAll = runLine("-A") + withOwn();
   throw new CredentialsBackendError("permission_required", {
     action: purpose,
     reason: `Deno does not permit the variable ${name}`,
-    remedy: `Run with --allow-env=${name}, or with all permissions:\n  ${
-      runLine("-A")
-    }${withOwn()}`,
+    remedy: `Run with --allow-env=${name}, or with all permissions:\n  ${withAll}`,
   });
 }
 

@@ -114,7 +114,7 @@ export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
 }
 
 /** Whether an open file, by the information about it, is still the one at `path`. A link is another one. */
-export function isStillAt(path: string, info: Deno.FileInfo) {
+export function isStillAt(path: string, info: Deno.FileInfo): boolean {
   const found = lookIfPresent(path);
   return found !== undefined && isSameFile(info, found);
 }
