@@ -48,8 +48,10 @@ export function truncated(text: string): Response {
 export function startHttpServer(handler: HttpHandler) {
   // No server of Deno's drops a connection: what stands before it does.
   const connections = new Map<number, AbortController>();
+  const closing = new AbortController();
   const server = Deno.serve({
     ...LOOPBACK,
+    signal: closing.signal,
     onListen() {},
     onError: (error) => new Response(String(error), { status: 500 }),
   }, async (request, { remoteAddr }) => {
@@ -79,8 +81,8 @@ export function startHttpServer(handler: HttpHandler) {
       await accepting;
       for (const connection of connections.values()) connection.abort();
       await Promise.all(passing);
-      const over = server.shutdown();
-      if (!Deno.version.deno.startsWith("2.7.")) await over; // there it may never end
+      closing.abort();
+      await server.finished;
     },
   };
 }
