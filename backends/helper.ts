@@ -296,12 +296,14 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 
   async #eraseOnce(address: string) {
+    const isMissing = async () => !await this.#accountAt(address);
     const erased = await this.#run("erase", address);
-    const isAbsent = isNotFound(erased) || isNotFound(await this.#look("get", address));
+    const isAbsent = isNotFound(erased) || await isMissing();
     if (isAbsent) {
-      // docker-credential-secretservice calls a locked entry absent. Its list has it.
+      // docker-credential-secretservice calls a locked entry absent. Its list has it. Another look finds
+      // what somebody has stored meanwhile.
       const listed: string[] = await this.#addresses().catch(() => []);
-      if (!listed.includes(address)) return;
+      if (!listed.includes(address) || !await isMissing()) return;
     } else this.#assertGood("erase", erased);
     const remedy = "Unlock it, or remove them with the program's own tools.";
     throw this.#error("backend_denied", "remove", "they are still there after it", remedy);

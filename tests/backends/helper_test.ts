@@ -247,6 +247,16 @@ test("a sign-out fails where the list still has what a get calls absent, as of a
   await rejectsWith("backend_denied", () => locked.deleteAll(), "still there", "Unlock");
 });
 
+test("a sign-in that comes between two looks of a sign-out stays, and is not called locked", async ({ folder, helper }) => {
+  const newer = entry({ access_token: "newer" });
+  await helper().put(KEY, newer);
+  await Deno.rename(`${folder}/store`, `${folder}/late`);
+  await Deno.mkdir(`${folder}/store`);
+  const backend = helper(HELPER.replace("  list)", "  list) cp ../late/* .;"));
+  await backend.delete(KEY);
+  assertEquals(await backend.get(KEY), newer);
+});
+
 test("one that is missing or not executable is named", async ({ folder, helper }) => {
   const backend = helper();
   await Deno.chmod(`${folder}/helper`, 0o600);
