@@ -32,8 +32,9 @@ export async function runTarget(
     if (ms > LONGEST_MS) throw new Error(`it takes ${Math.round(ms)} ms`);
   });
   const first = await fc.check(property, { seed, numRuns, interruptAfterTimeLimit: ms });
-  if (!first.failed) return { runs: first.numRuns };
-  const path = first.counterexamplePath!;
+  const path = first.counterexamplePath;
+  // Without one it did not fail, or a busy machine gave it no time for a single input.
+  if (path === null) return { runs: first.numRuns };
   const shrunk = await fc.check(property, { seed, path, interruptAfterTimeLimit: SHRINK_MS });
   const result = shrunk.failed ? shrunk : first; // a fault may not come again
   const error = result.errorInstance;
