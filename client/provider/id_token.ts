@@ -87,9 +87,8 @@ function unfit(reason: string, code: string = oauth.JWT_CLAIM_COMPARISON) {
 const MAX_KEYS = 8;
 
 /**
- * Whether the ID token in a processed answer is signed by one of these keys.
- *
- * @param keys At most the first eight of them are tried.
+ * Whether the ID token in a processed answer is signed by one of a provider's keys. The key of its `kid` is
+ * only the first to try: Ory Hydra keeps the `kid` where it replaces the key.
  */
 export async function isSignedByOne(
   server: oauth.AuthorizationServer,
@@ -97,8 +96,12 @@ export async function isSignedByOne(
   idToken: string,
   keys: readonly Json[],
 ) {
-  const { kid } = readClaims(idToken, 0) ?? {};
-  for (const key of keys.slice(0, MAX_KEYS)) {
+  const { alg, kid } = readClaims(idToken, 0) ?? {};
+  const kty = signatureAlgorithm(alg)?.kty;
+  const fitting = keys.filter((key) => key.kty === kty && (key.alg ?? alg) === alg);
+  const isNamed = (key: Json) => Number(key.kid === kid);
+  const inOrder = fitting.toSorted((one, other) => isNamed(other) - isNamed(one));
+  for (const key of inOrder.slice(0, MAX_KEYS)) {
     // Each as the only key of a server of its own: oauth4webapi keeps the keys of a server.
     const isSigner = await oauth.validateApplicationLevelSignature({ ...server }, response, {
       [oauth.customFetch]: () => Promise.resolve(Response.json({ keys: [{ ...key, kid }] })),
@@ -107,25 +110,6 @@ export async function isSignedByOne(
     if (isSigner) return true;
   }
   return false;
-}
-
-/** The keys of the type and the algorithm of an ID token. */
-export function keysOfType(idToken: string, all: readonly Json[]): Json[] {
-  const { alg } = readClaims(idToken, 0) ?? {};
-  const { kty } = signatureAlgorithm(alg) ?? {};
-  return all.filter((key) => key.kty === kty && (key.alg ?? alg) === alg);
-}
-
-/**
- * The keys that may have signed an ID token: those of its `kid`; where it has none, all of its type, and
- * where no key has that one, those without any.
- */
-export function keysNamedBy(idToken: string, all: readonly Json[]): Json[] {
-  const { kid } = readClaims(idToken, 0) ?? {};
-  const keys = keysOfType(idToken, all);
-  const named = keys.filter((key) => kid === undefined || key.kid === kid);
-  if (named.length > 0) return named;
-  return keys.filter((key) => key.kid === undefined);
 }
 
 /** The error for an ID token that none of the provider's keys has signed. */

@@ -66,9 +66,9 @@ const KEYS: [
   ],
   ["a key of another use has made none", (own) => [{ ...own, use: "enc" }], false],
   [
-    "with kid, a key of another id is not tried",
+    "the kid names only the first key to try",
     (own, [other]) => [named("x")(other!), named("y")(own)],
-    false,
+    true,
     "x",
   ],
   ["keys that are no list are none", () => ({}) as unknown[], false],
