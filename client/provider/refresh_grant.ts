@@ -1,10 +1,8 @@
 import * as oauth from "oauth4webapi";
-import { type Json, objectIn } from "../../backends/common/json.ts";
+import type { Json } from "../../backends/common/json.ts";
 import { runLater } from "../../backends/common/promises.ts";
-import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { readClaims, type TokenSet } from "../entry/bearer.ts";
+import type { TokenSet } from "../entry/bearer.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
-import { withoutSlash } from "./discovery.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
   assertSigned,
@@ -24,8 +22,8 @@ interface RefreshOptions {
   refreshToken: string;
   /** The claims that the API wants, as JSON: Microsoft Entra. */
   claims?: string;
-  /** The person of the last ID token, where there was one. The tokens of another person are refused. */
-  subject?: Subject | undefined;
+  /** The claims of the last ID token, where there was one. The tokens of another person are refused. */
+  former?: Json | undefined;
   /** The key that the tokens are bound to. */
   dpopKey?: CryptoKeyPair;
   /**
@@ -33,12 +31,6 @@ interface RefreshOptions {
    * the keys of the provider are not there to check them.
    */
   keepRotated: (refreshToken: string) => Promise<unknown>;
-}
-
-/** The person of an entry; `undefined` without an ID token. One that cannot be read names nobody. */
-export function subjectOf({ id_token }: OidcCredentials): Subject | undefined {
-  if (!id_token) return undefined;
-  return objectIn(readClaims(id_token));
 }
 
 /** Trades a refresh token for new tokens: RFC 6749, section 6. */
@@ -62,12 +54,12 @@ export async function refreshTokens(
 
 async function refreshOnce(
   context: RequestContext,
-  { refreshToken, claims, subject, dpopKey, keepRotated }: RefreshOptions,
+  { refreshToken, claims, former, dpopKey, keepRotated }: RefreshOptions,
   got: Json,
 ) {
   const end = new AbortController();
   // Asked for beside the tokens, which are on the disk sooner then.
-  const early = subject && fetchKeys({ ...context, signal: end.signal });
+  const early = former && fetchKeys({ ...context, signal: end.signal });
   void early?.catch(() => undefined); // asked for again, where they are needed
   try {
     const answered = await requestTokens(context, {
@@ -77,7 +69,7 @@ async function refreshOnce(
       send: (options) => oauth.refreshTokenGrantRequest(...context.means, refreshToken, options),
       process: oauth.processRefreshTokenResponse,
     });
-    refuseOtherPerson(context, subject, answered, got);
+    refuseOtherPerson(context, former, answered, got);
     const { id_token, refresh_token: rotated = refreshToken } = answered.answer;
     if (id_token === undefined) return toTokenSet(answered);
 
@@ -99,21 +91,26 @@ async function refreshOnce(
   }
 }
 
-/** Refuses the tokens of another person, and does not keep their refresh token. */
+/** Refuses the tokens of another person, or of another sign-in: OpenID Connect Core, section 12.2. */
 function refuseOtherPerson(
   { identity }: RequestContext,
-  subject: RefreshOptions["subject"],
+  former: Json | undefined,
   { answer }: TokenAnswer,
   got: Json,
 ) {
   const claims = oauth.getValidatedIdTokenClaims(answer);
-  const reason = subject && claims && reasonAgainst(subject, claims);
-  if (!reason) return;
+  if (!former || !claims) return;
+  const isOtherPerson = claims.sub !== former.sub;
+  // A nonce that comes back is the one of the sign-in.
+  const hasNonces = claims.nonce !== undefined && former.nonce !== undefined;
+  const isOtherSignIn = hasNonces && claims.nonce !== former.nonce;
+  if (!isOtherPerson && !isOtherSignIn) return;
   // Not kept: the next answer to another person's refresh token may have no ID token to compare.
-  if (reason === OTHER_PERSON) delete got.refresh_token;
+  if (isOtherPerson) delete got.refresh_token;
+  const owner = isOtherPerson ? "person" : "sign-in (nonce)";
   throw new ValidMindAuthError("id_token_invalid", {
     action: `refresh the sign-in at ${identity.issuer}`,
-    reason,
+    reason: `the new ID token is of another ${owner}`,
     remedy: "Sign out and sign in again, then ask the provider's administrator.",
   });
 }
@@ -126,29 +123,4 @@ async function isSoonHere(answer: Promise<unknown>) {
   const late = Promise.withResolvers<boolean>();
   using _timer = runLater(SOON_MS, () => late.resolve(false));
   return await Promise.race([answer.then(() => true, () => true), late.promise]);
-}
-
-/** A person as an ID token names one. `sub` is unique only within one issuer. */
-export interface Subject {
-  iss?: unknown;
-  sub?: unknown;
-  nonce?: unknown;
-}
-
-const OTHER_PERSON = "the new ID token is of another person";
-
-/**
- * The reason against a new ID token, if there is one: OpenID Connect Core, section 12.2.
- *
- * @param subject The person of the former ID token.
- */
-export function reasonAgainst(subject: Subject, claims: Subject): string | undefined {
-  const [first, second] = [subject, claims].map(({ iss }) => withoutSlash(String(iss)));
-  if (subject.sub !== claims.sub || first !== second) return OTHER_PERSON;
-  // A nonce that comes back is the one of the sign-in.
-  const isOther = claims.nonce !== undefined && claims.nonce !== subject.nonce;
-  if (isOther && subject.nonce !== undefined) {
-    return "the new ID token is of another sign-in (nonce)";
-  }
-  return undefined;
 }

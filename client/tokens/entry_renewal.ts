@@ -2,7 +2,7 @@ import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { repeat } from "../../backends/common/repeat.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { endOf, isAlive, type TokenSet } from "../entry/bearer.ts";
+import { endOf, isAlive, readClaims, type TokenSet } from "../entry/bearer.ts";
 import { codeOf, CONSEQUENCES, type ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { revokeTokens } from "./clear.ts";
@@ -129,7 +129,7 @@ export class EntryRenewal extends EntryUse {
     stored: OidcCredentials,
     claims?: string,
   ): Promise<Renewed | undefined> {
-    const { refreshTokens, subjectOf } = await loadProvider();
+    const { refreshTokens } = await loadProvider();
     const refreshToken = stored.refresh_token!;
     let entry = stored;
     /** Stores the refresh token that has replaced the old one, once. */
@@ -143,7 +143,7 @@ export class EntryRenewal extends EntryUse {
       const tokens = await refreshTokens(provider, {
         refreshToken,
         claims,
-        subject: subjectOf(stored),
+        former: readClaims(stored.id_token),
         dpopKey: await this.importKey(stored.dpop_key),
         keepRotated,
       });

@@ -10,8 +10,7 @@ import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { describeEntry } from "../../../client/cli/commands/status.ts";
-import { bearerOf, coversScope, freshUntil } from "../../../client/entry/bearer.ts";
-import { subjectOf } from "../../../client/provider/refresh_grant.ts";
+import { bearerOf, coversScope, freshUntil, readClaims } from "../../../client/entry/bearer.ts";
 import { toEntry } from "../../../client/tokens/new_entry.ts";
 import { entry, KEY, OTHER, SECRETS } from "../../support/entries.ts";
 import { replace } from "../../support/replace.ts";
@@ -180,7 +179,7 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
     assert(bearer === undefined || /^[\x21-\x7e]+$/.test(bearer.token), "an odd bearer");
     assert(bearer === undefined || Number.isFinite(freshUntil(bearer)) || bearer.expiresAt > 0);
     coversScope(input, "openid offline_access");
-    subjectOf(input);
+    readClaims(input.id_token);
     toEntry({ accessToken: "a", time: { sentAt: NOW } }, IDENTITY, "access_token", NOW, input);
   }),
   target("an encrypted row", sealedRow, async (input) => {
