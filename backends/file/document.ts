@@ -1,5 +1,5 @@
 import { HOME_VARIABLE, readEnv } from "../common/environment.ts";
-import { isObject } from "../common/json.ts";
+import { isObject, type Json, parseObject } from "../common/json.ts";
 import { faultOfOwner, lookIfPresent } from "../common/judge_path.ts";
 import { basename, dirname, isAbsolute, join } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
@@ -153,13 +153,13 @@ export function emptyDocument(): CredentialsDocument {
  * @throws {CredentialsBackendError} `backend_corrupt`.
  */
 function parseDocument(bytes: Uint8Array, path: string): CredentialsDocument {
-  let value: unknown;
+  let value: Json | undefined;
   try {
-    value = parseExactly(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = parseObject(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    throw corrupt(path, "it is not JSON in UTF-8");
+    // It is not UTF-8.
   }
-  if (!isRecord(value)) throw corrupt(path, "it is not a JSON object");
+  if (!value) throw corrupt(path, "it is not a JSON object in UTF-8");
   // A wrong path may name another program's JSON file, which must not get credentials written into it.
   const isEmpty = Object.keys(value).every((name) => name === "version" || name === "credentials");
   const version = value.version ?? VERSION;
@@ -168,27 +168,11 @@ function parseDocument(bytes: Uint8Array, path: string): CredentialsDocument {
   if (typeof version !== "number" || !Number.isInteger(version) || version < 1) {
     throw corrupt(path, `its "version" is not a positive whole number`);
   }
-  if (isRecord(credentials)) {
+  if (isObject(credentials)) {
     return { ...value, version, credentials: Object.setPrototypeOf(credentials, null) };
   }
   if (version > VERSION) throw newerVersion(path, version);
   throw corrupt(path, `it has no "credentials" object`);
-}
-
-/** A part of JSON that TypeScript does not know yet. */
-const { rawJSON, isRawJSON } = JSON as unknown as {
-  rawJSON(text: string): object;
-  isRawJSON(value: unknown): boolean;
-};
-
-/** A number that JavaScript cannot hold is a raw one, so that it is written as it was read. */
-function parseExactly(text: string): unknown {
-  const keep = (_name: string, value: unknown, context?: { source?: string }) => {
-    const { source } = context ?? {};
-    const isOdd = typeof value === "number" && source !== undefined && String(value) !== source;
-    return isOdd ? rawJSON(source) : value;
-  };
-  return JSON.parse(text, keep);
 }
 
 /** The text that a document is written as. */
@@ -197,8 +181,7 @@ export function serializeDocument(document: CredentialsDocument): string {
 }
 
 /**
- * A copy of the entry in a row, with JavaScript's nearest number for each raw one; `undefined` where there
- * is none. `null` means absent.
+ * The entry in a row; `undefined` where there is none. `null` means absent.
  *
  * @throws {CredentialsBackendError} `backend_corrupt`.
  */
@@ -209,7 +192,7 @@ export function getEntry(
 ): OidcCredentials | undefined {
   const entry = document.credentials[key] ?? undefined;
   if (entry === undefined) return undefined;
-  if (isRecord(entry)) return JSON.parse(JSON.stringify(entry));
+  if (isObject(entry)) return entry as OidcCredentials;
   const reason = `the entry for "${printable(key)}" is not an object`;
   throw corruptEntry(`read credentials from ${path}`, reason);
 }
@@ -237,11 +220,6 @@ function newerVersion(path: string, version: number) {
     reason: `it has version ${version}, and this release writes version ${VERSION}`,
     remedy: "Update @validmind/auth, or use another path.",
   });
-}
-
-/** Whether a value is a JSON object, and not a number that JavaScript cannot hold. */
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return isObject(value) && !isRawJSON(value);
 }
 
 function corrupt(path: string, reason: string) {

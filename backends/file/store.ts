@@ -49,9 +49,6 @@ const TRIES = 20;
 /** Room for a coming entry. */
 const ENTRY_BYTES = 16 * 1024;
 
-/** Paths whose folder vanished under a lock: a new folder would pass for a sign-out of all. */
-const vanished = new Set<string>();
-
 /** The writing half of the file backend. It is loaded for the first write or lock. */
 export class FileStore {
   readonly #path: string;
@@ -82,7 +79,6 @@ export class FileStore {
 
   /** Removes one row, and the temp files that a killed write left. */
   async delete(key: string): Promise<void> {
-    vanished.delete(this.#path);
     const path = resolveLink(this.#path);
     const { document } = readDocument(path);
     if (!(key in document.credentials) && leftFiles(path).length === 0) return;
@@ -120,7 +116,6 @@ export class FileStore {
 
   /** Deletes the file, whole or damaged, and what killed writes left beside it. */
   async deleteAll(): Promise<void> {
-    vanished.delete(this.#path);
     const path = this.#prepare();
     await this.#lockedOrNot(path, (isLocked) => {
       try {
@@ -140,14 +135,11 @@ export class FileStore {
     fn: () => Promise<T>,
     options: WithLockOptions<T>,
   ): Promise<T> {
-    this.#assertBack();
     const path = this.#prepare();
     const run = async (isHeld: () => boolean) => {
       const proof = await this.#prove(path, key);
       const assertHeld = () => {
-        if (isHeld()) return;
-        if (this.#isFolderGone()) vanished.add(this.#path);
-        throw lockLost(path);
+        if (!isHeld()) throw lockLost(path);
       };
       this.#options.held.set(key, { assertHeld, proof });
       try {
@@ -175,22 +167,6 @@ export class FileStore {
     } catch (error) {
       throw fileError("write", path, error);
     }
-  }
-
-  /** Refuses to make a vanished folder anew, until a sign-out: it may come back, with its entries. */
-  #assertBack() {
-    if (vanished.has(this.#path) && this.#isFolderGone()) {
-      throw new CredentialsBackendError("backend_unavailable", {
-        action: `write ${this.#path}`,
-        reason: "its folder vanished while it was used",
-        remedy: "Bring the folder back, or make a new one.",
-      });
-    }
-    vanished.delete(this.#path);
-  }
-
-  #isFolderGone() {
-    return lookIfPresent(dirname(this.#path), Deno.statSync) === undefined;
   }
 
   /** Makes the folder. Gives the path of the file itself, also where the given path is a link. */
