@@ -172,7 +172,7 @@ export function isOwnConnection({ localAddr, remoteAddr }: Deno.TcpConn): boolea
     isGranted({ name: "sys", kind: "uid" });
   if (Deno.build.os !== "linux" || !mayLook) return undefined;
   try {
-    const owners = ownersOf(inTable(remoteAddr), inTable(localAddr));
+    const owners = ownersBetween(remoteAddr.port, localAddr.port);
     if (owners.length === 0) return undefined;
     return owners.every((uid) => uid === 0 || uid === Deno.uid());
   } catch {
@@ -180,20 +180,16 @@ export function isOwnConnection({ localAddr, remoteAddr }: Deno.TcpConn): boolea
   }
 }
 
-/** The users of the connections from one of some addresses to one of others. */
-function ownersOf(from: readonly string[], to: readonly string[]) {
+/**
+ * The users of the connections from one port to another, whatever the addresses. A foreign one by chance
+ * refuses a request, and never admits one.
+ */
+function ownersBetween(from: number, to: number) {
+  const endOf = (port: number) => `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   return TABLES.flatMap((path) => Deno.readTextFileSync(path).split("\n"))
     .map((row) => row.trim().split(/\s+/))
-    .filter(([, local = "", remote = ""]) => from.includes(local) && to.includes(remote))
+    .filter(([, local = "", remote = ""]) =>
+      local.endsWith(endOf(from)) && remote.endsWith(endOf(to))
+    )
     .map(([, , , , , , , uid]) => Number(uid));
-}
-
-/** How the tables write an address: words of 32 bits, whose bytes little-endian machines turn round. */
-function inTable({ hostname, port }: Deno.NetAddr) {
-  const hex = (value: number, digits: number) =>
-    value.toString(16).toUpperCase().padStart(digits, "0");
-  const at = `:${hex(port, 4)}`;
-  if (hostname === "::1") return [`${"0".repeat(24)}01000000${at}`];
-  const address = hostname.split(".").map((part) => hex(Number(part), 2)).reverse().join("");
-  return [address + at, `${"0".repeat(16)}FFFF0000${address}${at}`];
 }
