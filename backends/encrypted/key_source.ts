@@ -98,8 +98,8 @@ export const ACTION = "create EncryptedCredentialsBackend";
 /** Shorter passphrases can be guessed, however slow each guess is. */
 const PASSPHRASE_LENGTH = 12;
 
-/** The row that names the key to write with. */
-const CURRENT = "encryption-key";
+/** The row of a key in a backend. */
+const KEY_ROW = "encryption-key";
 
 /** A new key cannot open the entries of an earlier one. */
 const SAME_OR_NEW =
@@ -220,46 +220,39 @@ function passphraseKey(read: () => string): KeySource {
 }
 
 /**
- * Random keys in a backend. The first one is made where it is needed. Each key has a row of its own:
- * where two processes make one at the same time, both stay, and each entry names its key.
+ * A random key in a backend, made at the first write under the lock of its row: two processes that make it at
+ * the same time have one.
  */
 function storedKey(backend: OidcCredentialsBackend): KeySource {
-  const keys = new Map<string, SealingKey>();
-  const current = new Once<SealingKey>();
-  const read = async (id: unknown) => {
-    // The id is from an entry, which may have been tampered with.
-    if (typeof id !== "string" || !/^[0-9a-f]{16}$/.test(id)) return undefined;
-    const known = keys.get(id);
-    if (known) return known;
-    const stored = entryFrom(backend, await backend.get(`${CURRENT}|${id}`));
+  let key: SealingKey | undefined;
+  const making = new Once<SealingKey>();
+  const read = async () => {
+    const stored = entryFrom(backend, await backend.get(KEY_ROW));
     const bytes = fromBase64(stored?.encryption_key);
-    if (bytes?.length !== KEY_BYTES) return undefined;
-    const key = await sealingKey(bytes);
-    if (key.id !== id) return undefined; // damaged, or another key's row
-    keys.set(id, key);
+    if (bytes?.length === KEY_BYTES) key = await sealingKey(bytes);
     return key;
   };
   const readOrMake = async () => {
-    const present = await read(entryFrom(backend, await backend.get(CURRENT))?.key_id);
+    const present = await read();
     if (present) return present;
     const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
     const encryption_key = toBase64(bytes);
-    const key = await sealingKey(bytes);
-    await backend.put(`${CURRENT}|${key.id}`, row({ encryption_key }));
-    await backend.put(CURRENT, row({ key_id: key.id }));
-    return key;
+    const names = { issuer: KEY_ROW, client_id: KEY_ROW, access_token: "" };
+    await backend.put(KEY_ROW, { ...names, encryption_key });
+    return key = await sealingKey(bytes);
   };
+  const underLock = async () => await (backend.withLock?.(KEY_ROW, readOrMake) ?? readOrMake());
   return {
     backend,
     identity: backend.storeId,
     permissions: backend.requiredPermissions?.bind(backend),
-    current: () => current.get(readOrMake),
-    keyFor: async ({ key_id, pbkdf2 }) => pbkdf2 ? undefined : await read(key_id),
+    current: async () => key ?? await making.get(underLock),
+    async keyFor({ key_id, pbkdf2 }) {
+      if (pbkdf2) return undefined;
+      if (key?.id !== key_id) await read(); // another process may have made a new one
+      return key;
+    },
   };
-}
-
-function row(fields: Record<string, string>): OidcCredentials {
-  return { issuer: CURRENT, client_id: CURRENT, access_token: "", ...fields };
 }
 
 function readKeyFile(path: string) {
