@@ -5,7 +5,7 @@ import { BY_BROWSER, BY_DEVICE } from "../provider/remedy.ts";
 import type { SignInFlow } from "../session_options.ts";
 import { browserObstacle, signInByBrowser } from "./browser.ts";
 import { signInByDevice } from "./device.ts";
-import type { Flow, FlowContext } from "./flow.ts";
+import { type Flow, type FlowContext, ON_LINK } from "./flow.ts";
 
 /** The flow of the caller's choice. Every flow with a person is registered here. */
 export function chosenFlow(flow: SignInFlow | undefined): Flow {
@@ -62,6 +62,7 @@ function withFewerScopes(flow: Flow) {
     try {
       return await flow(provider, context);
     } catch (error) {
+      if (context.ask[ON_LINK]) throw error; // the next cell knows one link
       const scope = await provider.narrowScope(error, flow === signInByDevice);
       if (scope === undefined) throw error;
       const asked = scope === "" ? "no scope" : `the scope "${scope}"`;

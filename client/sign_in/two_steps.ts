@@ -1,5 +1,5 @@
 import { given } from "../../backends/common/json.ts";
-import { type ApiDemand, invalidOptions, throwToCaller, ValidMindAuthError } from "../errors.ts";
+import { type ApiDemand, invalidOptions, throwToCaller } from "../errors.ts";
 import { type OptionName, optionRow } from "../options/declaration.ts";
 import { checkSessionOptions, demandIn } from "../options/resolve_options.ts";
 import type { Session, SignInOptions, StartedSignIn } from "../session.ts";
@@ -21,29 +21,17 @@ export async function startInBrowser(
   checkFlow(asked);
   const stop = new AbortController();
   const signal = AbortSignal.any([asked.signal ?? [], stop.signal].flat());
-  let shown: AuthorizationPrompt | undefined;
-  let nextLink = Promise.withResolvers<AuthorizationPrompt>();
-  const onLink = (link: AuthorizationPrompt) => {
-    shown = link;
-    nextLink.resolve(link);
-    nextLink = Promise.withResolvers(); // for the link after it, with fewer scopes
-  };
+  const { promise: shown, resolve: onLink } = Promise.withResolvers<AuthorizationPrompt>();
   const call = { ...asked, flow: "browser", signal, [ON_LINK]: onLink } as SessionOptions;
   const session = openSession(call, demand).catch(throwToCaller);
   let hasEnded = false;
   const end = session.then(() => undefined).finally(() => hasEnded = true);
-  const linkOrEnd = (link: Promise<AuthorizationPrompt>) => Promise.race([link, end]);
-  const first = await linkOrEnd(nextLink.promise);
+  const link = await Promise.race([shown, end]);
   return {
-    ...given({ url: first?.url, expiresAt: first?.expiresAt }),
+    ...given({ url: link?.url, expiresAt: link?.expiresAt }),
     async finish(address) {
       // At the end its own error says more than a refusal of the address, and a session needs none.
-      if (address !== undefined && !hasEnded) {
-        const { promise } = nextLink;
-        await shown?.submit(address);
-        // This cell has to end, or the address of a new link could not be handed in by the next one.
-        if (await linkOrEnd(promise)) throw newLink();
-      }
+      if (address !== undefined && !hasEnded) await link?.submit(address);
       return await session;
     },
     async [Symbol.asyncDispose]() {
@@ -56,14 +44,6 @@ export async function startInBrowser(
 function givenUp() {
   const reason = "Cannot sign in: the sign-in was given up. Start it again.";
   return new DOMException(reason, "AbortError");
-}
-
-function newLink() {
-  return new ValidMindAuthError("address_refused", {
-    action: "finish the sign-in",
-    reason: "the provider refused the scopes of this link",
-    remedy: "Open the new link, and call finish() with its address.",
-  });
 }
 
 function checkFlow({ flow = "browser" }: SessionOptions) {
