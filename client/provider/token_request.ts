@@ -105,13 +105,12 @@ async function requestOnce(
   const [sentAt, sentBySystem] = [runtime.now(), Date.now()];
   const response = await send({
     ...requestOptions(TOKEN, context),
-    ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey, runtime.skew) }),
+    ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey) }),
     additionalParameters: { ...audienceOf(identity), ...parameters },
   });
   Object.assign(got, await response.clone().json());
   const idToken = String(got.id_token);
   const stated = providerSkew(response.headers.get("date"), readClaims(idToken)?.iat);
-  runtime.skew = stated ?? runtime.skew;
   const time = { sentAt, ...byProvider(stated, sentBySystem) };
   const skew = judgedSkew(stated);
   const alg = readClaims(idToken, 0)?.alg;
