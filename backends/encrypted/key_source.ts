@@ -12,7 +12,6 @@ import {
 } from "../credentials_backend_error.ts";
 import type {
   BackendPermission,
-  OidcCredentials,
   OidcCredentialsBackend,
 } from "../oidc_credentials_backend.ts";
 import {
