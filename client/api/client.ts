@@ -277,18 +277,8 @@ function refusedAddress(
   return new ValidMindAuthError("wrong_origin", {
     action: actionOf({ url, init: { method } }),
     reason: `the session sends its token to ${base.origin} only`,
-    remedy: `${meantAddress(base, url)}Another API needs a session of its own, with its ` +
-      `${named("apiHost")}.`,
+    remedy: `Another API needs a session of its own, with its ${named("apiHost")}.`,
   });
-}
-
-/** The API's address in place of another host's, where that has its path or its name. */
-function meantAddress(base: URL, { hostname, pathname }: URL) {
-  const hasPath = base.pathname !== "/" && pathname.startsWith(base.pathname);
-  if (!hasPath && hostname !== base.hostname) return "";
-  const meant = new URL(pathname, base);
-  putBelow(base, meant);
-  return `Did you mean ${meant}? `;
 }
 
 function adviceOn(status: number, canRenew: boolean) {

@@ -219,21 +219,9 @@ apiTest("another origin gets nothing, however often it is asked for", async ({ s
     if (typeof input === "string") await rejectsWith("wrong_origin", () => session.get(input));
   }
   await rejectsWith("wrong_origin", () => session.headers({ url: twoFaced }));
-  const { origin, pathname } = new URL(api.apiHost);
-  const meant = `Did you mean ${origin}${pathname}thing?`;
-  const misled = [
-    `https://api.example.com${pathname}thing?token=hidden`,
-    "http://127.0.0.1:1/thing",
-    `https://${new URL(origin).host}/thing`,
-  ];
-  for (const input of misled) {
-    const put = () => session.fetch(input, { method: "PUT" });
-    const { origin, pathname } = new URL(input);
-    const { message } = await rejectsWith("wrong_origin", put, `PUT ${origin}${pathname}`, meant);
-    assertEquals(/hidden|globalThis/.test(message), false);
-  }
-  const { message } = await rejectsWith("wrong_origin", () => session.get("https://x.example/"));
-  assertEquals(message.includes("Did you mean"), false);
+  const put = () => session.fetch("https://api.example.com/x?token=hidden", { method: "PUT" });
+  const { message } = await rejectsWith("wrong_origin", put, "PUT https://api.example.com/x");
+  assertEquals(/hidden|globalThis/.test(message), false);
   const run = () => session.fetch("http://[?token=hidden");
   const error = await rejectsWith("invalid_options", run, "not a URL");
   assertEquals(error.message.includes("hidden"), false);
