@@ -60,17 +60,14 @@ export interface TokenSet {
   time: AnswerTime;
 }
 
-/**
- * The time of the answer that brought tokens. A process may stand still before it reads the answer, and
- * another answer may come meanwhile.
- */
+/** The time of the request that brought tokens: no token of its answer was there before. */
 export interface AnswerTime {
-  /** When the request was sent, by the session's clock. No token of the answer was there before. */
+  /** By the session's clock. */
   sentAt: number;
-  /** When the answer was made, by the provider's clock, where that is known. */
-  date?: number;
-  /** By how many seconds the provider's clock is ahead of this computer's, at most. */
-  skew?: number;
+  /** By this computer's clock, whatever the session's is. */
+  sent: number;
+  /** By how many seconds the provider's clock is ahead of this computer's, where that is known. */
+  skew?: number | undefined;
 }
 
 /** The bearer of an entry; `undefined` without a token that a request can carry. */

@@ -102,7 +102,7 @@ async function requestOnce(
   { send, process, parameters, dpopKey, got }: TokenRequest,
 ) {
   const { identity, server, client, runtime } = context;
-  const [sentAt, sentBySystem] = [runtime.now(), Date.now()];
+  const [sentAt, sent] = [runtime.now(), Date.now()];
   const response = await send({
     ...requestOptions(TOKEN, context),
     ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey) }),
@@ -111,7 +111,9 @@ async function requestOnce(
   Object.assign(got, await response.clone().json());
   const idToken = String(got.id_token);
   const stated = providerSkew(response.headers.get("date"), readClaims(idToken)?.iat);
-  const time = { sentAt, ...byProvider(stated, sentBySystem) };
+  // A stop after the request makes the clock here look late, and never the tokens fresher.
+  const tookSeconds = Math.round((Date.now() - sent) / 1000);
+  const time = { sentAt, sent, skew: stated === undefined ? undefined : stated + tookSeconds };
   const skew = judgedSkew(stated);
   const alg = readClaims(idToken, 0)?.alg;
   const judged = {
@@ -123,14 +125,6 @@ async function requestOnce(
   const answer = await process(server, judged, response);
   await assertIdToken(answer, client.client_id, Math.floor(Date.now() / 1000) + skew);
   return { response, answer, time };
-}
-
-/** The time of an answer that has just come, by the provider's clock, where that is known. */
-function byProvider(skew: number | undefined, sentBySystem: number) {
-  if (skew === undefined) return {};
-  const date = Date.now() + skew * 1000;
-  // A stop after the request makes the clock here look late, and never the tokens fresher.
-  return { date, skew: Math.round((date - sentBySystem) / 1000) };
 }
 
 /**

@@ -96,10 +96,8 @@ export function followProvider(
     return skew * 1000;
   };
   if (isFollowing) runtime.now = () => Date.now() + aheadMs();
-  return ({ sentAt, date, skew }) => {
+  return ({ sentAt, sent, skew }) => {
     if (skew !== undefined) skews.set(issuer, skew);
-    if (!isFollowing || date === undefined) return sentAt;
-    if (aheadMs() !== 0) return date;
-    return Math.min(sentAt, date);
+    return isFollowing ? sent + aheadMs() : sentAt;
   };
 }

@@ -92,7 +92,7 @@ Deno.test("followProvider: a clock that is off by more than ten seconds", () => 
   for (const [skew, aheadMs] of [[10, 0], [-10, 0], [11, 11_000]] as const) {
     const runtime = { now: Date.now };
     const options = { identity: { issuer: "i" }, bearer: "access_token", runtime };
-    followProvider(options as never, new Map())({ sentAt: 0, date: 0, skew });
+    followProvider(options as never, new Map())({ sentAt: 0, sent: 0, skew });
     assert(Math.abs(runtime.now() - Date.now() - aheadMs) < 500, `${skew} s`);
   }
 });

@@ -69,7 +69,7 @@ pythonTest("Python reads what this module wrote", async () => {
     accessToken: "access",
     refreshToken: "refresh",
     expiresIn: 3600,
-    time: { sentAt: now },
+    time: { sentAt: now, sent: now },
   };
   const row = toEntry(tokens, { kind: "oidc", ...identity }, "access_token", now);
   await backend.put("https://idp.example.com|größe 🔑", row);

@@ -180,7 +180,13 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
     assert(bearer === undefined || Number.isFinite(freshUntil(bearer)) || bearer.expiresAt > 0);
     coversScope(input, "openid offline_access");
     readClaims(input.id_token);
-    toEntry({ accessToken: "a", time: { sentAt: NOW } }, IDENTITY, "access_token", NOW, input);
+    toEntry(
+      { accessToken: "a", time: { sentAt: NOW, sent: NOW } },
+      IDENTITY,
+      "access_token",
+      NOW,
+      input,
+    );
   }),
   target("an encrypted row", sealedRow, async (input) => {
     const inner = new MemoryCredentialsBackend();
