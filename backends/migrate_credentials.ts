@@ -1,4 +1,4 @@
-import { assertCredentialsBackend, describeBackend } from "./common/describe_backend.ts";
+import { assertCredentialsBackend } from "./common/describe_backend.ts";
 import { checkOptions, invalidOptions } from "./common/check_options.ts";
 import { entryFrom, listKeys } from "./common/read_backend.ts";
 import { backendError } from "./common/foreign_error.ts";
@@ -94,9 +94,6 @@ export async function migrateCredentials(
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
   await assertApart(from, to, deleteSource);
-  // In one order: a migration the other way would wait for this one, and this one for it.
-  const isInOrder = describeBackend(from) <= describeBackend(to);
-  const [first, second] = isInOrder ? [from, to] as const : [to, from] as const;
   // Before anything else: a sign-out of the target from now on must not be undone.
   const former = to.list && await listKeys(to, "");
   const keys = await listKeys(from, "Sign in again with the target.");
@@ -118,7 +115,7 @@ export async function migrateCredentials(
         result.liveCopies.push(key);
       }
     };
-    await locked(first, key, () => locked(second, key, migrate));
+    await locked(from, key, () => locked(to, key, migrate));
   }
   return result;
 }

@@ -325,7 +325,7 @@ export interface Session {
   /**
    * Asks the person for a new sign-in, as the API demands it: stronger, newer, or with more scope
    * ([RFC 9470](https://www.rfc-editor.org/rfc/rfc9470)). It is made in the browser, or with
-   * `flow: "device"` in the device flow, if the provider states that it knows what is demanded.
+   * `flow: "device"` in the device flow. There many providers ignore what is demanded.
    *
    * Its tokens replace those of the same person. A refresh token that the provider does not give again
    * goes, too: a refresh with the old one would undo the sign-in. Nothing is replaced where another person

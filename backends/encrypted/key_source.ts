@@ -10,10 +10,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
-import type {
-  BackendPermission,
-  OidcCredentialsBackend,
-} from "../oidc_credentials_backend.ts";
+import type { BackendPermission, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import {
   type Derivation,
   derivedKey,

@@ -79,19 +79,17 @@ export async function authorizeDevice(
   });
 }
 
-/** Refuses a provider without a device flow, or with one that may ignore what an API demands. */
+/**
+ * Refuses a provider without a device flow. What an API demands goes there only where somebody chose this
+ * flow: many providers ignore it there.
+ */
 function assertOffered(
-  server: oauth.AuthorizationServer,
+  { device_authorization_endpoint }: oauth.AuthorizationServer,
   { issuer, flow }: OidcIdentity,
   demanded: object,
 ) {
-  const stated: Record<string, unknown> = {
-    acr_values: server.acr_values_supported,
-    claims: server.claims_parameter_supported,
-  };
-  // Not where nobody chose this flow: Keycloak states the values, and its device flow ignores them.
-  const isTaken = Object.keys(demanded).every((name) => flow === "device" && stated[name]);
-  if (server.device_authorization_endpoint !== undefined && isTaken) return;
+  const isTaken = flow === "device" || Object.keys(demanded).length === 0;
+  if (device_authorization_endpoint !== undefined && isTaken) return;
   throw new ValidMindAuthError("device_flow_unsupported", {
     action: `sign in at ${issuer}`,
     reason: "the provider offers no device flow that takes this request",

@@ -204,7 +204,7 @@ function pair(inner = new MemoryCredentialsBackend(), keys = new MemoryCredentia
 }
 
 Deno.test("a key is made at the first write, kept in its backend, and found by a later start", async () => {
-  const { inner, keys, open } = pair();
+  const { keys, open } = pair();
   assertEquals(await open().get(KEY), undefined);
   assertEquals(await Array.fromAsync(keys.list()), []); // reading makes none
   const first = open();

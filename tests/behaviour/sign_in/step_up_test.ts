@@ -122,7 +122,7 @@ stepUpTest("a newer sign-in", async (world) => {
   await session.get("thing");
 });
 
-stepUpTest("the device flow takes a level that discovery states", async (world) => {
+stepUpTest("the device flow takes a level where it was chosen", async (world) => {
   const { session, wishes, prompts } = world;
   wishes.acr = "gold";
   await session.signIn({ for: await demandOf(world) });

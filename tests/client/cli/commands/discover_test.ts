@@ -304,12 +304,12 @@ for (const [challenge, flags] of DEMANDS) {
 
 cliTest("login: a sign-in that serves is made anew by an API's demand, checked", async (world) => {
   const { access_token } = await world.signIn();
-  // The provider's device flow does not take it, and nobody is at the browser.
+  // The provider's device flow ignores it.
   const line = "login --flow device --parameter acr_values=gold";
-  await world.says(line, 1, "error (device_flow_unsupported)", 'flow: "browser"');
+  await world.says(line, 1, "error (demand_unmet)", 'flow: "browser"');
   assertEquals(world.stored().access_token, access_token);
   await world.backend.delete(world.key);
-  await world.says(line, 1, "error (device_flow_unsupported)", 'flow: "browser"');
+  await world.says(line, 1, "error (demand_unmet)", 'flow: "browser"');
   assertEquals(world.backend.get(world.key), undefined);
 });
 
