@@ -20,12 +20,6 @@ const LONGEST_MS = 60_000;
 /** Time without a further try of a grant that was refused and stays, in milliseconds. */
 const REFUSED_MS = 60_000;
 
-/** New tokens, and the entry that a refresh goes on from. */
-interface Renewed {
-  tokens: TokenSet;
-  previous?: OidcCredentials;
-}
-
 /** Renews the stored entry of one session: find the provider, lock, read, prove, ask, store. */
 export class EntryRenewal extends EntryUse {
   /** The grant that was refused last, and stays. */
@@ -88,15 +82,15 @@ export class EntryRenewal extends EntryUse {
     options.runtime.emit?.({ type: "refresh_started" });
     const provider = await found;
     if (!await this.#isProvenFor(stored)) return undefined;
-    let answer: Renewed | undefined;
-    if (this.isAlone) { // the client's own grant keeps nothing of an earlier entry
-      answer = { tokens: await (await loadUnattended()).requestUnattended(provider) };
-    } else answer = await this.#refresh(provider, stored!, claims);
-    if (!answer) return undefined;
+    const previous = this.isAlone ? undefined : stored; // the client's own grant goes on from none
+    const tokens = previous
+      ? await this.#refresh(provider, previous, claims)
+      : await (await loadUnattended()).requestUnattended(provider);
+    if (!tokens) return undefined;
 
-    const entry = this.entryOf(answer.tokens, answer.previous);
+    const entry = this.entryOf(tokens, previous);
     options.runtime.emit?.({ type: "refresh_done", ...endOf(this.bearerIn(entry)) });
-    if (!await store.replace(entry, stored)) return await this.#afterOthersChange(answer.tokens);
+    if (!await store.replace(entry, stored)) return await this.#afterOthersChange(tokens);
     this.reportStored(entry);
     return entry;
   }
@@ -128,7 +122,7 @@ export class EntryRenewal extends EntryUse {
     provider: OidcProvider,
     stored: OidcCredentials,
     claims?: string,
-  ): Promise<Renewed | undefined> {
+  ): Promise<TokenSet | undefined> {
     const { refreshTokens } = await loadProvider();
     const refreshToken = stored.refresh_token!;
     let entry = stored;
@@ -149,7 +143,7 @@ export class EntryRenewal extends EntryUse {
       });
       const { refreshToken: successor = refreshToken } = tokens;
       if (successor !== refreshToken) markSpent(refreshToken);
-      return { tokens, previous: stored };
+      return tokens;
     } catch (cause) {
       if (!isRefusal(cause)) throw cause;
       return await this.#afterRefusal(entry, cause, claims);
