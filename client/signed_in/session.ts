@@ -34,6 +34,7 @@ import type {
   SignInOptions,
 } from "../session.ts";
 import type { TokenSource } from "../tokens/source.ts";
+import type { StoredCredential } from "../tokens/stored_credential.ts";
 
 /** Loaded for tokens that are bound to a key. */
 const loadDpop = () => import("../api/dpop_fetch.ts");
@@ -82,7 +83,7 @@ export class SignedInSession implements Session {
   }
 
   get backend(): OidcCredentialsBackend | undefined {
-    return this.#options.tokens?.backend;
+    return this.#options.tokens?.stored.backend;
   }
 
   async accessToken(options: AccessTokenOptions = {}) {
@@ -154,6 +155,11 @@ export class SignedInSession implements Session {
   /** May hold a secret. */
   givenIdentity(): Identity {
     return this.#options.identity;
+  }
+
+  /** May hold a secret; `undefined` with an API key. */
+  storedCredential(): StoredCredential | undefined {
+    return this.#options.tokens?.stored;
   }
 
   /** Drops the tokens in memory. Gives their entry, for a revocation. */
@@ -244,7 +250,7 @@ export class SignedInSession implements Session {
       signedIn: alive !== undefined || status.refreshable === true,
       ...status,
       scope: identity.scope,
-      backend: backendStatus(tokens.backend),
+      backend: backendStatus(tokens.stored.backend),
     };
   }
 

@@ -7,12 +7,7 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { chooseBackend, getDefaultBackend } from "../../backends/resolve_credentials_backend.ts";
-import {
-  credentialKey,
-  keyOfIdentity,
-  normalizeClientId,
-  normalizeIssuer,
-} from "../credential_key.ts";
+import { keyOfIdentity, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { codeOf, invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import {
@@ -206,14 +201,13 @@ function assertPermitted(
 /** The active session of a store and its key, if that is among these. */
 function activeIn(backend: OidcCredentialsBackend, keys?: readonly string[]) {
   const session = peekActiveSession();
-  if (session?.issuer === undefined) return undefined;
-  if (sharedState(session.backend!) !== sharedState(backend)) return undefined;
-  const key = credentialKey(session.issuer, session.clientId ?? "", session.audience, session);
+  const { shared, key = "" } = session?.storedCredential() ?? {};
+  if (!session || shared !== sharedState(backend)) return undefined;
   return keys?.includes(key) === false ? undefined : { session, key };
 }
 
+/** Leaves no active session, unless a new one has come meanwhile. */
 function endActive(active: ReturnType<typeof activeIn>) {
-  active?.session.forget();
   if (peekActiveSession() === active?.session) setActiveSession(undefined);
 }
 

@@ -1,12 +1,10 @@
 import { untilAborted } from "../../backends/common/promises.ts";
-import type {
-  OidcCredentials,
-  OidcCredentialsBackend,
-} from "../../backends/oidc_credentials_backend.ts";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, coversScope } from "../entry/bearer.ts";
 import { type ApiDemand, throwToCaller, ValidMindAuthError } from "../errors.ts";
 import type { TokenRenewal } from "./renewal.ts";
 import { HeldTokens, type TokenSourceOptions } from "./held_tokens.ts";
+import type { StoredCredential } from "./stored_credential.ts";
 
 /** Time without a refresh because of a 401, after the API has refused a new token as well. */
 const QUIET_MS = 60_000;
@@ -30,8 +28,9 @@ export class TokenSource {
     this.held = new HeldTokens(options);
   }
 
-  get backend(): OidcCredentialsBackend {
-    return this.#options.stored.backend;
+  /** The entry of the tokens. */
+  get stored(): StoredCredential {
+    return this.#options.stored;
   }
 
   /**
