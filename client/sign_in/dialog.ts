@@ -42,19 +42,9 @@ export async function askPerson(
 ): Promise<OidcCredentials> {
   const { runtime, ask } = options;
   using dialog = new Dialog(options);
-  const elsewhere = new AbortController();
-  let found: OidcCredentials | undefined;
-  let looking: Promise<void> | undefined;
-  /** Nobody waits for it: a store that hangs, or asks, holds up neither a poll nor the end. */
-  const look = () => {
-    looking ??= options.look().catch(() => undefined).then((entry) => {
-      looking = undefined;
-      found ??= entry;
-      if (found) elsewhere.abort(new SignedInElsewhere("another program has signed in"));
-    });
-  };
+  const elsewhere = watchStore(options.look);
   const signal = AbortSignal.any([dialog.signal, elsewhere.signal]);
-  const context = { runtime, ask, signal, show: dialog.show, look };
+  const context = { runtime, ask, signal, show: dialog.show, look: elsewhere.look };
   try {
     const entry = await options.save(await runFlow(chosenFlow(ask.flow), provider, context));
     // Without an ID token that is the bearer, the session fails by an error of its own.
@@ -62,6 +52,7 @@ export async function askPerson(
     await dialog.end(isUsable ? signedIn(provider, entry, options) : { kind: "error" });
     return entry;
   } catch (error) {
+    const found = elsewhere.found();
     if (found && error instanceof SignedInElsewhere) {
       runtime.emit?.({ type: "sign_in_joined" });
       await dialog.end({ ...signedIn(provider, found, options), isElsewhere: true });
@@ -70,6 +61,29 @@ export async function askPerson(
     await dialog.end({ kind: failureOf(error, dialog.signal) });
     throw error;
   }
+}
+
+/**
+ * Looks for a sign-in that another program stores. Nobody waits for a look: a store that hangs, or asks, holds
+ * up neither a poll nor the end.
+ */
+function watchStore(lookIntoStore: AskPersonOptions["look"]) {
+  const end = new AbortController();
+  let found: OidcCredentials | undefined;
+  let looking: Promise<void> | undefined;
+  const take = (entry: OidcCredentials | undefined) => {
+    looking = undefined;
+    found ??= entry;
+    if (found) end.abort(new SignedInElsewhere("another program has signed in"));
+  };
+  return {
+    /** Aborts once a sign-in is found. */
+    signal: end.signal,
+    found: () => found,
+    look() {
+      looking ??= lookIntoStore().catch(() => undefined).then(take);
+    },
+  };
 }
 
 function signedIn(
