@@ -3,7 +3,6 @@ import { basename, dirname, join } from "../common/paths.ts";
 import { isGranted } from "../common/permission.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { emptyDocument, looksLikeCredentials, readOwnFile, serializeDocument } from "./document.ts";
-import { isFull } from "./faults.ts";
 import { isOwnFolder, removeIfPresent, replaceFile } from "./replace_file.ts";
 
 /**
@@ -46,15 +45,8 @@ export function tryRemove(path: string): void {
  * empty file takes its place.
  */
 export function removeFile(path: string, given: string, isLocked: boolean): void {
-  if (path === given) return removeIfPresent(path);
-  const empty = () => replaceFile(path, serializeDocument(emptyDocument()), { isLocked });
-  try {
-    empty();
-  } catch (error) {
-    if (!isFull(error)) throw error;
-    removeIfPresent(path); // its space serves the empty one
-    empty();
-  }
+  removeIfPresent(path);
+  if (path !== given) replaceFile(path, serializeDocument(emptyDocument()), { isLocked });
 }
 
 /** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */

@@ -317,16 +317,6 @@ test("behind a link: deleteAll empties the target, and a sign-in can follow", as
   }
 });
 
-test("behind a link: a removal that breaks off leaves no link to nothing", async () => {
-  const { backend, target } = linked();
-  writeRow(target);
-  using _ = replace(Deno, "renameSync", () => {
-    throw new Deno.errors.Busy();
-  });
-  await rejectsWith("backend_unavailable", () => backend.deleteAll());
-  assertEquals(keysIn(target), [OTHER]);
-});
-
 test("behind a link: a folder that is a link is followed, and keeps its mode", async () => {
   const parent = folder();
   Deno.mkdirSync(`${parent}/team`);

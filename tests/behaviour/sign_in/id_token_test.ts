@@ -70,6 +70,12 @@ const KEYS: [
     true,
     "x",
   ],
+  [
+    "the key of the kid is the first of many",
+    (own, others) => [...others.map((key) => named("y")(key)), named("x")(own)],
+    true,
+    "x",
+  ],
   ["keys that are no list are none", () => ({}) as unknown[], false],
 ];
 
