@@ -177,8 +177,9 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    * `backend_timeout`, `backend_corrupt`; `keychain_locked` where it says so.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    const row = await this.#rowAt(await addressOf(key));
-    if (!row) return undefined;
+    const address = await addressOf(key);
+    const row = await this.#rowAt(address);
+    if (!row) return await this.#assertAbsent(address, "read");
     if (row.key === key) return row.entry;
     throw this.#error(
       "backend_corrupt",
@@ -296,17 +297,24 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 
   async #eraseOnce(address: string) {
-    const isMissing = async () => !await this.#accountAt(address);
     const erased = await this.#run("erase", address);
-    const isAbsent = isNotFound(erased) || await isMissing();
-    if (isAbsent) {
-      // docker-credential-secretservice calls a locked entry absent. Its list has it. Another look finds
-      // what somebody has stored meanwhile.
-      const listed: string[] = await this.#addresses().catch(() => []);
-      if (!listed.includes(address) || !await isMissing()) return;
-    } else this.#assertGood("erase", erased);
-    const remedy = "Unlock it, or remove them with the program's own tools.";
+    const isAbsent = isNotFound(erased) || !await this.#accountAt(address);
+    if (isAbsent) return await this.#assertAbsent(address, "remove");
+    this.#assertGood("erase", erased);
+    const remedy = "Remove them with the program's own tools.";
     throw this.#error("backend_denied", "remove", "they are still there after it", remedy);
+  }
+
+  /**
+   * Refuses an entry that the program calls absent and lists, as docker-credential-secretservice does with one of
+   * a locked store. Another look finds what somebody has stored meanwhile.
+   */
+  async #assertAbsent(address: string, verb: string) {
+    const listed: string[] = await this.#addresses().catch(() => []);
+    if (!listed.includes(address) || await this.#accountAt(address)) return undefined;
+    const reason = "it lists them, and does not give them";
+    const remedy = "Unlock its store, or remove them with the program's own tools.";
+    throw this.#error("keychain_locked", verb, reason, remedy);
   }
 
   /** The answer for an address, empty where it is not one; `undefined` where there is none. */

@@ -22,11 +22,9 @@
  *
  * @module
  */
-import { isDeno, needDeno, VERSION } from "../backends/common/runtime.ts";
-import { EXIT, PROGRAM } from "./cli/command.ts";
-import { print } from "./cli/output.ts";
+import { isDeno, needDeno } from "../backends/common/runtime.ts";
 
-/** Loaded for all but the version. */
+/** Loaded in Deno alone. */
 const loadRunner = () => import("./cli/run_command.ts");
 
 /**
@@ -51,14 +49,6 @@ const loadRunner = () => import("./cli/run_command.ts");
 export async function runCli(args: readonly string[]): Promise<number> {
   // In a Deno that is too old, `--help` works and `doctor` names the one that is needed.
   if (!isDeno) needDeno("run the command line", "Install Deno, and then this by: deno install.");
-  if (/^(--version|-V)$/.test(args.join(" "))) {
-    try {
-      print(`${PROGRAM} ${VERSION}\n`);
-      return EXIT.ok;
-    } catch {
-      // The runner meets the same, and reports it.
-    }
-  }
   const { runCommand } = await loadRunner();
   return await runCommand(args);
 }

@@ -70,11 +70,8 @@ export function assertSafe(url: URL): void {
 /** Whether an item of NO_PROXY has a loopback host, as Deno reads it: a star is for names alone. */
 function hasHost(item: string, host: string) {
   if (host === "localhost") return ["*", host, `.${host}`].includes(item);
-  if (host === "[::1]") return /^(::1(\/\d+)?|::\/\d\d?)$/.test(item);
-  const [, network, size = "32"] = /^(\d+(?:\.\d+){3})(?:\/([12]?\d|3[0-2]))?$/.exec(item) ?? [];
-  const bitsOf = (address = "") =>
-    address.split(".").map((one) => Number(one).toString(2).padStart(8, "0")).join("");
-  return network !== undefined && bitsOf(host).startsWith(bitsOf(network).slice(0, Number(size)));
+  if (host === "[::1]") return ["::1", "::1/128"].includes(item);
+  return [host, "127.0.0.0/8"].includes(item);
 }
 
 /**

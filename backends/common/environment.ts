@@ -11,7 +11,7 @@ export const PROXY_VARIABLES = ["NO_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 
 /** Those of the variables that tell whether a request to this computer would go to a proxy. */
 export function proxyPermissions(url: string): BackendPermission[] {
-  if (!url.startsWith("http:")) return [];
+  if (!/^http:/i.test(url)) return [];
   const names = PROXY_VARIABLES.flatMap((name) => [name, name.toLowerCase()]);
   return names.map((variable) => ({ name: "env", variable, need: "optional" }));
 }

@@ -2,8 +2,8 @@ import { untilAborted } from "./promises.ts";
 
 /**
  * The body of an answer as text. The signal ends the reading, also where the caller's `fetch` does not
- * pass signals on. A body over `maxBytes` is cut, or refused: then the result is `undefined`. Its rest
- * is not read in either case. `maxBytes` counts after decompression.
+ * pass signals on. A body over `maxBytes` is cut, and its rest is not read: no JSON object is left of one.
+ * `maxBytes` counts after decompression.
  *
  * @param isWhole Whether a text needs no more. It counts then, however its connection ends.
  */
@@ -11,9 +11,8 @@ export async function readText(
   response: Response,
   signal: AbortSignal,
   maxBytes = Infinity,
-  overflow: "refuse" | "cut" = "refuse",
   isWhole: (text: string) => boolean = () => false,
-): Promise<string | undefined> {
+): Promise<string> {
   if (!response.body) return "";
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
@@ -24,7 +23,6 @@ export async function readText(
       const { done, value } = await untilAborted(reader.read(), signal);
       if (done) return text + decoder.decode();
       size += value.length;
-      if (size > maxBytes && overflow === "refuse") return undefined;
       text += decoder.decode(value, { stream: true });
       if (size > maxBytes) return text;
     }

@@ -6,11 +6,16 @@ export type Json = Record<string, unknown>;
  * quote the text, which may hold a token.
  */
 export function parseObject(text: string): Json | undefined {
+  const value = jsonOr(text);
+  return isObject(value) ? value : undefined;
+}
+
+/** The value of a text in JSON; any other text itself. */
+export function jsonOr(text: string): unknown {
   try {
-    const value = JSON.parse(text);
-    return isObject(value) ? value : undefined;
+    return JSON.parse(text);
   } catch {
-    return undefined;
+    return text;
   }
 }
 

@@ -12,8 +12,6 @@ import { isWindows, needDeno, quoteArgument } from "./runtime.ts";
 
 /** Another program may replace a file between two steps, but hardly each time. */
 const TRIES = 20;
-/** Longest time for reading one file, such as from a network, in milliseconds. */
-const LONGEST_MS = 15_000;
 
 /** How {@linkcode readPrivateFile} judges a file. */
 interface PrivateFileOptions {
@@ -104,13 +102,9 @@ function refuse(fault: PathFault | undefined) {
 
 function readToEnd(file: OpenFile, size: number) {
   const buffer = new Uint8Array(size + 1); // a byte more shows that the file has grown
-  const end = performance.now() + LONGEST_MS;
   let length = 0;
   for (let count = 1; count > 0; length += count) {
     count = file.readSync(buffer.subarray(length)) ?? 0;
-    if (performance.now() > end) {
-      throw new PathFault(`reading it takes more than ${LONGEST_MS} ms`, "Check its file system.");
-    }
   }
   return buffer.subarray(0, length);
 }

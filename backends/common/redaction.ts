@@ -3,11 +3,11 @@ import { toBase64 } from "./bytes.ts";
 /** As much of a secret as gives it away. Shorter pieces turn up by chance. */
 const PIECE = 8;
 
-/** So many secrets are kept: a session that is refreshed for years must not fill the memory. */
-const MOST = 200;
+/** So many secrets are kept: a session is refreshed for years, and each one takes time at each error. */
+const MOST = 50;
 
 /** The secrets that a session or a call knows. */
-export type Secrets = Iterable<string> & object;
+export type Secrets = Iterable<string>;
 
 /**
  * Adds to the secrets that a session knows: present and former tokens, codes, assertions, keys. Values
@@ -31,7 +31,7 @@ export function remember(secrets: Set<string>, values: Iterable<unknown>): void 
  */
 export function redact(text: string, secrets: Secrets): string {
   const searched = unify(text);
-  const shared = sharedPieces(searched, formsIn(secrets));
+  const shared = sharedPieces(searched, secrets);
   const lengths = new Set(Array.from(shared, (piece) => piece.length));
   const isHidden = new Uint8Array(text.length);
   let clean = "";
@@ -46,66 +46,25 @@ export function redact(text: string, secrets: Secrets): string {
 }
 
 /** The pieces of a text that are pieces of secrets. A form that is shorter than one is always among them. */
-function sharedPieces(text: string, forms: readonly Form[]) {
-  const isMarked = new Uint8Array(2 ** MARK_BITS);
+function sharedPieces(text: string, secrets: Secrets) {
   const pieces = new Set<string>();
-  for (let at = 0; at < text.length; at++) {
-    isMarked[markAt(text, at)] = 1;
-    pieces.add(text.slice(at, at + PIECE));
-  }
+  for (let at = 0; at < text.length; at++) pieces.add(text.slice(at, at + PIECE));
   const shared = new Set<string>();
-  for (const { form, marks } of forms) {
+  for (const form of new Set(Array.from(secrets, formsOf).flat())) {
     if (form.length < PIECE) shared.add(form);
-    for (let index = 0; index < marks.length; index++) {
-      if (!isMarked[marks[index]!]) continue;
-      const last = Math.min(index * STEP, form.length - PIECE);
-      // An earlier piece holds the mark before this one.
-      for (let at = Math.max(0, (index - 1) * STEP + 1); at <= last; at++) {
-        const piece = form.slice(at, at + PIECE);
-        if (pieces.has(piece)) shared.add(piece);
-      }
+    for (let at = 0; at + PIECE <= form.length; at++) {
+      const piece = form.slice(at, at + PIECE);
+      if (pieces.has(piece)) shared.add(piece);
     }
   }
   return shared;
-}
-
-/**
- * A secret as it may be echoed, with a mark for each fifth place. A piece has a marked place in it, so that
- * a few hundred tokens cost a look for each mark, and no search.
- */
-interface Form {
-  readonly form: string;
-  readonly marks: Uint32Array;
-}
-
-const MARK_BITS = 19;
-
-/** A mark is made of four characters, and at each place of a piece there are four or more that follow. */
-const STEP = PIECE - 4 + 1;
-
-/** A number for the next four characters. */
-function markAt(text: string, at: number) {
-  const next = text.charCodeAt(at) << 21 ^ text.charCodeAt(at + 1) << 14 ^
-    text.charCodeAt(at + 2) << 7 ^ text.charCodeAt(at + 3);
-  return Math.imul(next, 0x9e3779b1) >>> 32 - MARK_BITS;
-}
-
-/** The forms of each secret, for as long as somebody has the set of the secrets. */
-const known = new WeakMap<Secrets, Map<string, Form[]>>();
-
-function formsIn(secrets: Secrets) {
-  const before = known.get(secrets);
-  const forms = new Map<string, Form[]>();
-  for (const secret of secrets) forms.set(secret, before?.get(secret) ?? formsOf(secret));
-  known.set(secrets, forms);
-  return [...forms.values()].flat();
 }
 
 /** A longer secret is a token, and no token is sent with Basic. */
 const LONGEST_BASIC = 512;
 
 /** The forms in which a secret is sent: as it is, in an address, in a form, and in a header. */
-function formsOf(secret: string): Form[] {
+function formsOf(secret: string) {
   const percent = encodeURIComponent(secret.toWellFormed());
   const inForm = new URLSearchParams([["", secret]]).toString().slice(1);
   // As oauth4webapi writes it before base64. RFC 6749, appendix B, leaves more than one way.
@@ -113,12 +72,9 @@ function formsOf(secret: string): Form[] {
     /[-_.!~*'()]/g,
     (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
   );
-  const all = [secret, percent, inForm, basic, ...base64Of(secret)];
-  if (secret.length <= LONGEST_BASIC) all.push(...base64Of(basic));
-  return Array.from(new Set(all.map(unify)), (form) => {
-    const length = Math.ceil((form.length - PIECE + STEP) / STEP);
-    return { form, marks: Uint32Array.from({ length }, (_, index) => markAt(form, index * STEP)) };
-  });
+  const all = [secret, percent, inForm, basic];
+  if (secret.length <= LONGEST_BASIC) all.push(...[secret, basic].flatMap(base64Of));
+  return all.map(unify);
 }
 
 /** Base64 of a text that stands at each place of a group of three, such as behind a client's id. */

@@ -60,7 +60,8 @@ function explainFileFault(path: string, error: unknown): Explanation {
   }
   const { name = "unknown error", message = "", code = "" }: Partial<OsError> = Object(error);
   if (!isWindows && ["EBUSY", "EXDEV"].includes(code)) {
-    return ["backend_unavailable", "it is mounted by itself", "Mount its folder instead."];
+    const reason = "it is mounted by itself, or another program holds it";
+    return ["backend_unavailable", reason, "Mount its folder instead, or end that program."];
   }
   // The system's own words, such as "Read-only file system", without those of Deno.
   const [words, isOfSystem] = message.split(" (os error");

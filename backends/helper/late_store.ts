@@ -25,8 +25,7 @@ export class StoreMarks {
       return await store();
     } catch (error) {
       const { code } = error as CredentialsBackendError;
-      const wasStarted = code === "backend_timeout" || code === "backend_corrupt";
-      if (wasStarted) await this.set(secret); // its child may take as long again
+      if (code === "backend_timeout") await this.set(secret); // its child may take as long again
       throw error;
     } finally {
       tryRemove(mark);

@@ -32,8 +32,7 @@ export interface Ended {
  * Runs a program to its end, with a text on its standard input.
  *
  * @throws {CredentialsBackendError} `permission_required`, `backend_timeout`; `backend_denied` for a
- * program of a relative folder of `PATH`; `backend_unavailable` where it cannot be started;
- * `backend_corrupt` where it says more than any entry can be.
+ * program of a relative folder of `PATH`; `backend_unavailable` where it cannot be started.
  */
 export async function runProgram(call: Program, action: string, input: string): Promise<Ended> {
   const { program, env, timeoutMs } = call;
@@ -42,8 +41,9 @@ export async function runProgram(call: Program, action: string, input: string): 
   const answer = (late: AbortSignal) =>
     Promise.all([
       child.status,
-      readAll(child.stdout, program, late),
-      readAll(child.stderr, program, late),
+      // The pipe of a program that floods is closed. A child may hold the pipe beyond a program's end.
+      readText(new Response(child.stdout), late, MAX_BYTES),
+      readText(new Response(child.stderr), late, MAX_BYTES),
       // A program may end before it has read its input: its end tells more than the broken pipe.
       new Blob([input]).stream().pipeTo(child.stdin).catch(() => undefined),
     ]);
@@ -113,19 +113,4 @@ function startError(action: string, program: string, error: unknown) {
     `Deno does not start it with ${loader}, which loads other code`,
     `Unset it before this process starts, or set the option "env" to {"${loader}":""}.`,
   );
-}
-
-/** Reads a stream whole; a program that floods ends here. A child of it may hold the pipe beyond its end. */
-async function readAll(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  program: string,
-  late: AbortSignal,
-) {
-  const text = await readText(new Response(stream), late, MAX_BYTES);
-  if (text !== undefined) return text;
-  throw new CredentialsBackendError("backend_corrupt", {
-    action: `understand ${program}`,
-    reason: `it says more than ${MAX_BYTES} bytes`,
-    remedy: "Check that it is a credential helper, and that it prints nothing else.",
-  });
 }

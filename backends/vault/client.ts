@@ -165,13 +165,12 @@ export class VaultClient {
       return redirected(response, url, request.token ?? secret);
     }
     const text = await readText(response, signal, MAX_ANSWER_BYTES);
-    if (text === undefined) return otherServer(`without end (status ${status})`);
     const body = parseObject(text);
     const words = vaultWords(body, [request.token ?? "", secret]);
     const trouble = troubleOf(status, text, words);
     const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
     if (trouble) return { ...trouble, retryAfterMs };
-    if (!body && text !== "") return otherServer(`with status ${status}`);
+    if (!body && text !== "") return otherServer(status);
     return { status, body: body ?? {}, data: objectIn(body?.data), words };
   }
 }
@@ -248,9 +247,9 @@ function troubleOf(
 }
 
 /** The trouble of an answer that is not Vault's. */
-function otherServer(how: string): VaultTrouble {
+function otherServer(status: number): VaultTrouble {
   return {
-    reason: `another server than Vault answers ${how}`,
+    reason: `another server than Vault answers with status ${status}`,
     advice: "Check the address, and that no proxy or network asks for a sign-in of its own.",
   };
 }

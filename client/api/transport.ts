@@ -55,10 +55,7 @@ export class ApiTransport {
 
   /** The body of an answer as text, cut off after `maxBytes`. */
   async readText(request: ApiRequest, response: Response, maxBytes?: number) {
-    return await this.#within(
-      request,
-      (signal) => readText(response, signal, maxBytes, "cut"),
-    ) ?? "";
+    return await this.#within(request, (signal) => readText(response, signal, maxBytes));
   }
 
   /**

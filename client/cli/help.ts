@@ -3,17 +3,14 @@ import { COMMANDS } from "./commands.ts";
 import { type FlagName, FLAGS } from "./flags.ts";
 import { columns } from "./output.ts";
 
-/** The width of a terminal, within what one reads well. */
-function width() {
-  if (!Deno.stdout.isTerminal()) return 80;
-  return Math.min(Math.max(Deno.consoleSize().columns, 40), 100);
-}
+/** The width of a usual terminal. */
+const WIDTH = 80;
 
 /** The help of one command, or of the whole program. */
 export function helpText(command: Command | undefined) {
-  const text = (line: string) => columns([[line]], "", width());
+  const text = (line: string) => columns([[line]], "", WIDTH);
   const part = (title: string, rows: readonly (readonly string[])[]) =>
-    `${title}:\n${columns(rows, "  ", width())}`;
+    `${title}:\n${columns(rows, "  ", WIDTH)}`;
   const exits = part("Exit codes", Object.entries(EXIT_WORDS));
   if (command === undefined) {
     return [

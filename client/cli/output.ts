@@ -64,18 +64,14 @@ export function columns(rows: readonly (readonly string[])[], indent = "", width
     { length: last },
     (_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)),
   );
-  const beside = widths.reduce((sum, one) => sum + one + 2, indent.length);
-  // Where little of a line is left, as in a narrow terminal, the last column stands below.
-  const isBelow = width - beside < 20;
-  const start = isBelow ? 8 : beside;
+  const start = widths.reduce((sum, one) => sum + one + 2, indent.length);
   const lineStart = `\n${" ".repeat(start)}`;
   // A line is as long as fits, unless a word is longer.
   const line = new RegExp(`(.{1,${width - start}})(?:[ \\n]|$)`, "g");
   return rows.map((row) => {
     const cells = widths.map((one, index) => (row[index] ?? "").padEnd(one + 2));
     const text = (row[last] ?? "").replaceAll(line, `$1${lineStart}`);
-    const head = `${indent}${cells.join("")}${isBelow ? lineStart : ""}`;
-    return `${head}${text}`.trimEnd().replaceAll(/ +$/gm, "") + "\n";
+    return `${indent}${cells.join("")}${text}`.trimEnd().replaceAll(/ +$/gm, "") + "\n";
   }).join("");
 }
 

@@ -122,7 +122,7 @@ export function checkEndpoint(name: string, text: unknown, issuer: string) {
     const reason = `the ${name} in its discovery document is missing, or is not a plain URL`;
     throw invalidProvider(`use ${issuer}`, reason);
   }
-  const mayBePlain = issuer.startsWith("http:") && isLoopback(url.hostname);
+  const mayBePlain = /^http:/i.test(issuer) && isLoopback(url.hostname);
   if (url.protocol === "https:" || mayBePlain) return;
   const place = printable(url.origin);
   throw new ValidMindAuthError("insecure_url", {

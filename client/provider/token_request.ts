@@ -40,7 +40,7 @@ export function requestOptions(
   return {
     [oauth.customFetch]: providerFetch(endpoint, runtime),
     // providerFetch itself refuses http: on any host but loopback.
-    [oauth.allowInsecureRequests]: identity.issuer.startsWith("http:"),
+    [oauth.allowInsecureRequests]: /^http:/i.test(identity.issuer),
     signal,
   };
 }

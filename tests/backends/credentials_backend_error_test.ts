@@ -93,7 +93,8 @@ test("code that Deno does not load is told by the reason, with the way to it", (
   assertEquals(remedyFor(missing), "package_missing: Run in the fold");
   const denied = "failed to create directory '/a': Permission denied (os error 13)";
   assertEquals(remedyFor(denied), "package_missing: Set DENO_DIR to");
-  assertEquals(remedyFor("client error (Connect)"), "package_missing: Check the netwo");
+  const network = "client error (Connect): tcp connect error: Permission denied (os error 13)";
+  assertEquals(remedyFor(network), "package_missing: Check the netwo");
 });
 
 Deno.test("an option is named by its variable and its flag as well", () => {

@@ -155,7 +155,11 @@ test.onPosix("a file that is mounted by itself is refused before a grant is spen
   });
   const spend = () => Promise.reject(new Error("spent"));
   const run = () => backend.withLock(KEY, spend);
-  await rejectsWith("backend_unavailable", run, "it is mounted by itself. Mount its folder");
+  await rejectsWith(
+    "backend_unavailable",
+    run,
+    "it is mounted by itself, or another program holds it",
+  );
 });
 
 const DENIED = "backend_denied: the operating system denies it";

@@ -1,4 +1,5 @@
 import { hideQueries } from "../../../backends/common/foreign_error.ts";
+import { jsonOr } from "../../../backends/common/json.ts";
 import { ApiError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { read } from "../../permissions/start_needs.ts";
@@ -70,11 +71,7 @@ function readHeaders(flags: FlagValues) {
 
 async function typedValue(text: string, action: string): Promise<unknown> {
   if (text.startsWith("@")) return new TextDecoder().decode(await readInput(text.slice(1), action));
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+  return jsonOr(text);
 }
 
 /** The bytes of a file; of standard input for a dash. */

@@ -3,7 +3,7 @@ import type { FlagValues, TOKEN_FORMATS } from "../flags.ts";
 import { print, toJsonText } from "../output.ts";
 import { openByFlags } from "../sign_in_target.ts";
 
-type Format = (bearer: string, expiresAt: Date | undefined) => string;
+type Format = (bearer: string, expiresAt: Date | undefined, type: string) => string;
 
 const FORMATS: Record<typeof TOKEN_FORMATS[number], Format> = {
   "exec-credential": (token, expirationTimestamp) =>
@@ -15,13 +15,10 @@ const FORMATS: Record<typeof TOKEN_FORMATS[number], Format> = {
   "git": (bearer, end) =>
     `username=oauth2\npassword=${bearer}\n` +
     (end === undefined ? "" : `password_expiry_utc=${Math.floor(end.getTime() / 1000)}\n`),
-  "json": (token, end) =>
-    toJsonText({
-      token,
-      token_type: "Bearer",
-      expires_at: end,
-      expires_in: end && Math.floor((end.getTime() - Date.now()) / 1000),
-    }, 2),
+  "json": (token, expires_at, token_type) => {
+    const expires_in = expires_at && Math.floor((expires_at.getTime() - Date.now()) / 1000);
+    return toJsonText({ token, token_type, expires_at, expires_in }, 2);
+  },
 };
 
 /** `token`: the only command that prints a secret. */
@@ -30,13 +27,14 @@ export async function run({ flags, command }: CommandCall) {
     throw usageError("Cannot use --json with --format: each is a format. Give one.");
   }
   const format = flags.has("json") ? "json" : flags.text("format") as keyof typeof FORMATS;
-  const { bearer, expiresAt } = await readBearer(flags, command.action);
-  print(format === undefined ? `${bearer}\n` : FORMATS[format](bearer, expiresAt));
+  const { bearer, expiresAt, type } = await readBearer(flags, command.action);
+  print(format === undefined ? `${bearer}\n` : FORMATS[format](bearer, expiresAt, type));
 }
 
-/** The bearer token of the sign-in that the flags name, and its end where that is known. */
+/** The bearer token of the sign-in that the flags name, its type, and its end where that is known. */
 export async function readBearer(flags: FlagValues, action: string) {
   await using session = await openByFlags(flags, action);
   const bearer = await session.accessToken({ forceRefresh: flags.has("refresh") });
-  return { bearer, expiresAt: (await session.status()).expiresAt };
+  const { expiresAt } = await session.status();
+  return { bearer, expiresAt, type: session.dpop ? "DPoP" : "Bearer" };
 }

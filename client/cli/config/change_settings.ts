@@ -1,5 +1,5 @@
 import { HOME_VARIABLE } from "../../../backends/common/environment.ts";
-import { parseObject } from "../../../backends/common/json.ts";
+import { jsonOr, parseObject } from "../../../backends/common/json.ts";
 import {
   faultOfFolder,
   faultOfMode,
@@ -183,20 +183,9 @@ function settingName(word: string) {
   throw unknownWord(word, "a setting", SETTINGS);
 }
 
+/** A value as the settings have it, by the type of the setting, which refuses what does not fit. */
 function parseValue(name: SettingName, text: string): unknown {
   const { type } = optionRow(name);
-  if (text.trim() === "" && type !== "string") {
-    throw usageError(
-      `Cannot set ${name}: its value is empty. To take it out, use config unset ${name}.`,
-    );
-  }
-  const isObject = type === "texts" || type === "object";
-  if (!isObject && type !== "boolean" && type !== "timeout") return text;
-  try {
-    return JSON.parse(text);
-  } catch {
-    if (!isObject) return text; // which is then refused by its type
-    const form = `Write it like '{"name":"value"}'`;
-    throw usageError(`Cannot ${CHANGE}: the value of ${name} is not JSON. ${form}.`);
-  }
+  const isJson = ["texts", "object", "boolean", "timeout"].some((one) => one === type);
+  return isJson ? jsonOr(text) : text;
 }

@@ -317,12 +317,3 @@ test.onPosix("one that is closed to its own user names the way to open it", asyn
   assertEquals(Deno.statSync(path).mode! & 0o777, 0o600);
   read();
 });
-
-Deno.test("private files: one that is read slowly is given up", () => {
-  const path = `${folder()}/slow`;
-  Deno.writeTextFileSync(path, "text", { mode: 0o600 });
-  const { now } = performance;
-  using _ = replace(performance, "now", () => 1e9 * now.call(performance));
-  const read = () => readPrivateFile(path, { what: "a test", maxBytes: 100, fail });
-  assertThrows(read, Error, "reading it takes more than 15000 ms");
-});

@@ -42,10 +42,10 @@ const PROXIES: [variables: Record<string, string>, isRefused: boolean][] = [
   // As Deno takes them: a star is for names alone, and an empty variable hides the one in small letters.
   [{ HTTP_PROXY: PROXY, NO_PROXY: "*" }, true],
   [{ HTTP_PROXY: PROXY, NO_PROXY: "", no_proxy: "127.0.0.1" }, true],
-  [{ HTTP_PROXY: PROXY, NO_PROXY: "127.0.0.0" }, true],
-  [{ HTTP_PROXY: PROXY, NO_PROXY: "127.0.0.0/32, localhost/8, 127., 127.0.0.1/" }, true],
-  [{ HTTP_PROXY: PROXY, NO_PROXY: "127.0.0.1/a" }, true],
-  [{ HTTP_PROXY: PROXY, NO_PROXY: "0.0.0.0/0" }, false],
+  [
+    { HTTP_PROXY: PROXY, NO_PROXY: "127.0.0.0, 127.0.0.0/32, localhost/8, 127., 127.0.0.1/a" },
+    true,
+  ],
 ];
 
 test.signedIn("attack: a proxy gets nothing in clear text of what is for this computer", async ({ session, ...world }) => {

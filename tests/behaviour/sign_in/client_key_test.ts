@@ -347,7 +347,7 @@ Deno.test("client assertion: an answer of GitHub's that is none is not sent, and
       () => Response.redirect(other.variables.ACTIONS_ID_TOKEN_REQUEST_URL, 307),
       "redirects",
     ],
-    ["provider_unavailable", () => new Response("a".repeat(4 * 1024 * 1024 + 1)), "larger"],
+    ["client_auth_unusable", () => new Response("a".repeat(4 * 1024 * 1024 + 1)), "no token"],
     ["provider_unavailable", hang, "500 ms"],
   ];
   setVariables(runner.variables);

@@ -3,14 +3,12 @@ import { ValidMindAuthError } from "@validmind/auth";
 import { quotePosix, VERSION } from "../../../backends/common/runtime.ts";
 import { CliError, usageError } from "../../../client/cli/command.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
-import { columns } from "../../../client/cli/output.ts";
 import { FLAGS } from "../../../client/cli/flags.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
 import { OPTION_NAMES, optionRow, SETTINGS } from "../../../client/options/declaration.ts";
 import { denoCommand, runDeno, runProcess, spawnDeno } from "../../support/deno_process.ts";
 import { errorParts, storeError } from "../../support/error_parts.ts";
-import { runCli } from "../../../client/cli.ts";
 import { OwnStreams } from "../../support/own_streams.ts";
 import { isPosix } from "../../support/sandbox.ts";
 import { CLI, cliTest, runMain } from "./cli_world.ts";
@@ -94,15 +92,6 @@ const PARSED: [line: string, command: string | undefined, flags: object, ...word
 Deno.test("main: help is a command, too", async () => {
   assertEquals((await runMain("help", "login")).stdout, (await runMain("login", "--help")).stdout);
   assertEquals((await runMain("help")).stdout, (await runMain("--help")).stdout);
-});
-
-Deno.test("columns: in a narrow terminal the last column stands below", () => {
-  const rows = [["--backend-options FILE", "a file with the options of the store"]];
-  const beside = "--backend-options FILE  a file with the options of\n" + " ".repeat(24) +
-    "the store\n";
-  assertEquals(columns(rows, "", 50), beside);
-  const below = "--backend-options FILE\n        a file with the options of the\n        store\n";
-  assertEquals(columns(rows, "", 40), below);
 });
 
 Deno.test("parse: a command with flags, before it or after it, and its arguments", () => {
@@ -307,17 +296,3 @@ for (const [TZ, local] of Object.entries(ZONES)) {
     assertEquals([json.split(END).length, json.includes(local)], [5, false], json);
   }, { ignore: !isPosix }); // Windows has its zone from the system alone
 }
-
-Deno.test("main: help fits into a terminal of 40 to 100 columns", async () => {
-  const helpIn = async (columns: number) => {
-    using streams = new OwnStreams({ terminal: { columns, rows: 40 } });
-    await runCli(["login", "--help"]);
-    return streams.written.stdout;
-  };
-  const [narrow, wide] = [await helpIn(40), await helpIn(100)];
-  assertEquals([await helpIn(10) === narrow, narrow === wide, wide === await helpIn(300)], [
-    true,
-    false,
-    true,
-  ]);
-});

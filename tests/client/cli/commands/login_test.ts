@@ -13,6 +13,8 @@ cliTest("login: --json prints the report; the prompt stays on standard error", a
   assertEquals([json.state, json.subject], ["valid", "analyst@example.com"]);
   assertStringIncludes(stderr, "user_code=");
   assertNoSecret(stdout, [world.stored().access_token, world.stored().refresh_token!]);
+  // A scheme in capitals is the same one.
+  await world.says(`VM_OIDC_ISSUER=${world.provider.issuer.replace("http", "HTTP")} login`, 0);
 });
 
 cliTest("login: asks on standard error, stores, and keeps a sign-in that serves", async (world) => {

@@ -1,7 +1,9 @@
+import { generateDpopKey } from "../../../../client/provider/dpop_key.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { ALL, DENO, startDeno } from "../../../support/deno_process.ts";
 import { isPosix } from "../../../support/sandbox.ts";
 import { BY_KEY, CLI, cliTest, ENDED } from "../cli_world.ts";
+import { credentialKey } from "@validmind/auth";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 
 cliTest("token: the bearer or a format, and no network", async (world) => {
@@ -19,6 +21,13 @@ cliTest("token: the bearer or a format, and no network", async (world) => {
     assertEquals(answer, { token: access_token, token_type: "Bearer", expires_at });
     assert(expires_in > 3500 && expires_in <= 3600);
   }
+  const { issuer, clientId } = world.provider;
+  const { jwk: dpop_key } = await generateDpopKey();
+  const bound = credentialKey(issuer, clientId, undefined, { dpop: true });
+  await world.backend.put(bound, { ...world.stored(), dpop_key });
+  await world.write({ issuer, clientId, dpop: true });
+  assertEquals((await world.says("token --json", 0)).json.token_type, "DPoP");
+  await world.write({});
   assertEquals((await world.says("token --format exec-credential", 0)).json, {
     apiVersion: "client.authentication.k8s.io/v1",
     kind: "ExecCredential",
