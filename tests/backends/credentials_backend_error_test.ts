@@ -76,6 +76,9 @@ Deno.test("an error is data: its message is made of its parts, and each is a fie
     const { action, reason, remedy } = error;
     assertEquals({ action, reason, remedy }, parts);
   }
+  const odd = { ...parts, remedy: "\x1b]52;c;aGk=\x07\u202eRun:\n  it" };
+  const { message } = new ValidMindAuthError("flow_unsupported", odd);
+  assertEquals(message.split(". ").at(-1), " ]52;c;aGk=  Run:\n  it");
   const bare = new ValidMindAuthError("flow_unsupported", parts);
   assertEquals(["kind", "oauthError", "signIn", "cause"].filter((name) => name in bare), []);
   const refused = { ...parts, kind: "flow", oauthError: "unauthorized_client" } as const;
