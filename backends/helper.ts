@@ -378,7 +378,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
  */
 function codeOfFailure(action: string, { stdout, stderr }: Ended): CredentialsBackendErrorCode {
   const words = stdout + stderr;
-  if (/decryption failed|\blocked\b|interaction is not allowed/i.test(words)) {
+  if (/decryption failed|\b(keyring)?locked\b|unlock|interaction is not allowed/i.test(words)) {
     return "keychain_locked";
   }
   if (/deni(ed|es)|not (allow|author|permit)|dismissed|cancell?ed|passphrase/i.test(words)) {

@@ -184,6 +184,12 @@ const FAULTS: readonly [name: string, script: string, code: string, words: strin
     "interaction",
   ],
   [
+    "is locked for Python's keyring",
+    "echo keyring.errors.KeyringLocked: it is shut >&2; exit 1",
+    "keychain_locked",
+    "code 1",
+  ],
+  [
     "is denied on standard error",
     "echo Error: access denied >&2; exit 1",
     "backend_denied",
