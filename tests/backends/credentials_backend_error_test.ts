@@ -239,6 +239,13 @@ Deno.test("a store is told by its class and place, and a place that is no text i
   assertEquals(describeBackend(memory), described);
   const bare = Object.assign(Object.create(null), new SpyBackend());
   assertEquals(describeBackend(bare), "the credentials backend");
+  const failing = {
+    ...bare,
+    get location(): string {
+      throw new TypeError("x?token=abc");
+    },
+  };
+  assertEquals(describeBackend(failing), "the credentials backend");
   const location = new URL("https://store.example.com") as unknown as string;
   const odd = Object.assign(new SpyBackend(), { location });
   assertEquals([locationOf(odd), describeBackend(odd)], [undefined, "SpyBackend"]);
