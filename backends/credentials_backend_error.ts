@@ -141,9 +141,12 @@ export class CredentialsBackendError extends Error {
   }
 }
 
-/** The message of an error by its parts. */
+/**
+ * The message of an error by its parts. Deno prints it as it is: a settings file of another author, for
+ * instance, must not reach the terminal by it.
+ */
 export function messageOf({ action, reason, remedy }: ErrorParts): string {
-  return `Cannot ${action}: ${reason}. ${remedy}`;
+  return `Cannot ${action}: ${reason}. ${remedy}`.replace(/[^\P{C}\n]/gu, " ");
 }
 
 /** The options of an error by its parts: without a cause it has no such member. */

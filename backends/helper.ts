@@ -156,7 +156,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       throw invalidOptions(action, reason, "Give one.");
     }
     this.#program = { program, args: [...args], env: env && { ...env }, timeoutMs };
-    this.#locks = folderLocks("helper", [program, ...args].join(" "), options);
+    this.#locks = folderLocks("helper", this.location, options);
   }
 
   /** The program with `args`. */
@@ -203,8 +203,10 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   ): Promise<boolean> {
     if (isReplaced && !isReplaced(await this.get(key))) return false;
     const account = accountFor(key, await addressOf(key), entry);
-    const store = () => this.#run("store", JSON.stringify(account));
-    const ended = await this.#marksAt(account.ServerURL).during(account.Secret, store);
+    const ended = await this.#marksAt(account.ServerURL).during(
+      account.Secret,
+      () => this.#run("store", JSON.stringify(account)),
+    );
     this.#assertGood("store", ended, secretsOf(entry));
     const stored = (await this.#accountAt(account.ServerURL))?.Secret;
     if (stored === account.Secret) return true;
@@ -257,18 +259,18 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   async withLock<T>(
     key: string,
     fn: () => Promise<T>,
-    options: WithLockOptions<T> = {},
+    { signal }: WithLockOptions<T> = {},
   ): Promise<T> {
     // Without a look at the entry between two tries, which would run the program: whoever gets the lock looks.
-    return await this.#locks.run(key, fn, { signal: options.signal });
+    return await this.#locks.run(key, fn, { signal });
   }
 
   /** The program, `PATH` where it is given by its name, and for storing the lock folder. */
   requiredPermissions(): BackendPermission[] {
     const { program } = this.#program;
-    const needs: BackendPermission[] = [{ name: "run", command: program }];
+    const needs: BackendPermission[] = [{ name: "run", command: program }, ...this.#locks.needs];
     if (!isProgramPath(program)) needs.push({ name: "env", variable: "PATH" });
-    return [...needs, ...this.#locks.needs];
+    return needs;
   }
 
   async #addresses() {
@@ -328,8 +330,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const account = await this.#accountAt(address);
     if (!account) return undefined;
     const { ServerURL, Secret } = account;
-    const isOther = ServerURL && ServerURL !== address;
-    if (isOther) return {};
+    if (ServerURL && ServerURL !== address) return {};
     return rowIn(address, Secret) ?? {};
   }
 
@@ -357,12 +358,11 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const words = cleanForeign(wordsOf(action, ended), secrets).replace(/\.$/, "");
     const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
     const said = words === "" ? "nothing that can be shown" : `"${words}"`;
-    const isWrongStream = ended.stderr.trim() === NOT_FOUND;
     throw this.#error(
-      codeOfFailure(action, words),
+      codeOfFailure(action, ended),
       action,
       `${end}, and said ${said}`,
-      isWrongStream
+      ended.stderr.trim() === NOT_FOUND
         ? "The program has to say this on standard output, with exit code 1."
         : 'Run the program with "list" in a terminal to see what it needs. If its store is locked, ' +
           "unlock it there; of pass, by: pass show ENTRY",
@@ -380,12 +380,21 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 }
 
-/** The code of a failure, by the words of docker's helpers. A fallback passes over none that is locked. */
-function codeOfFailure(action: string, words: string): CredentialsBackendErrorCode {
-  if (/decryption failed|locked collection/i.test(words)) return "keychain_locked";
+/**
+ * The code of a failure, by the words of docker's helpers, which may not be shown. A fallback passes over none
+ * that is locked or denied.
+ */
+function codeOfFailure(action: string, { stdout, stderr }: Ended): CredentialsBackendErrorCode {
+  const words = stdout + stderr;
+  if (/decryption failed|\b(keyring)?locked\b|unlock|interaction is not allowed/i.test(words)) {
+    return "keychain_locked";
+  }
+  if (/deni(ed|es)|not (allow|author|permit)|dismissed|cancell?ed|passphrase/i.test(words)) {
+    return "backend_denied";
+  }
   // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
-  const isTooLarge = action === "store" && /too (long|large|big)/i.test(words);
-  return isTooLarge ? "backend_too_large" : "backend_unavailable";
+  if (action === "store" && /too (long|large|big)/i.test(words)) return "backend_too_large";
+  return "backend_unavailable";
 }
 
 /** Whether a helper says that there is no such entry. */

@@ -165,12 +165,12 @@ export function isEntryOfKey(entry: OidcCredentials, key: string): boolean {
   return `${parts.identity}|`.startsWith(`${identity}|`);
 }
 
-/** Refuses a `|` in an issuer or a client id, with which it would name another credential. */
+/** Refuses a `|` in an issuer or a client id, with which it would name another credential, and what nobody sees. */
 export function checkKeyPart(value: string, name: string, action: string): string {
-  if (!value.includes("|")) return value;
+  if (!/[|\p{C}]/u.test(value)) return value;
   throw invalidOptions(
     action,
-    `${name} has a "|", which separates the parts of a credential key`,
+    `${name} has a "|", which separates the parts of a credential key, or a control character`,
     "Correct it.",
   );
 }

@@ -4,9 +4,13 @@ import { printable } from "./printable.ts";
 
 /** The place of a backend in words; `undefined` where it gives none, or no text, such as a URL object. */
 export function locationOf(backend: OidcCredentialsBackend): string | undefined {
-  const location: unknown = backend.location;
-  if (typeof location !== "string") return undefined;
-  return location;
+  try {
+    const { location } = backend;
+    if (typeof location === "string") return location;
+  } catch {
+    // The words of its getter may hold anything, such as an address with a password.
+  }
+  return undefined;
 }
 
 /** The name of a backend's class, with the place where it keeps entries. */
@@ -20,7 +24,7 @@ export function describeBackend(backend: OidcCredentialsBackend): string {
 /** The name of a backend's class, where it has a plain one. */
 export function backendName(backend: OidcCredentialsBackend): string {
   const name = backend.constructor?.name ?? "";
-  if (name === "Object" || !/^[\w$]{1,60}$/.test(name)) return "the credentials backend";
+  if (!/^(?!Object$)[\w$]{1,60}$/.test(name)) return "the credentials backend";
   return name;
 }
 

@@ -48,12 +48,13 @@ export function wrapBackend(
   backend: OidcCredentialsBackend,
   changes: Partial<OidcCredentialsBackend>,
 ): OidcCredentialsBackend {
-  return new Proxy(backend, {
-    get(target, name) {
+  // Not of the backend itself: a proxy has to give the members of a frozen object as they are.
+  return new Proxy(Object.create(backend), {
+    get(_, name) {
       if (Object.hasOwn(changes, name)) return Reflect.get(changes, name);
-      const member = Reflect.get(target, name);
-      const isMethod = typeof member === "function" && name !== "constructor";
-      return isMethod ? member.bind(target) : member;
+      const member = Reflect.get(backend, name);
+      if (typeof member === "function" && name !== "constructor") return member.bind(backend);
+      return member;
     },
   });
 }

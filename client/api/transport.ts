@@ -134,7 +134,7 @@ function failedRequest(
   timeoutMs?: number,
 ) {
   const action = actionOf(request, secrets);
-  if (isNotCapable(error)) return netDenied(action, netHost(request.url));
+  if (isNotCapable(error)) return netDenied(action, redact(netHost(request.url), secrets));
   const fault = connectionFault(error, timeoutMs);
   return new ValidMindAuthError("api_unreachable", {
     action,

@@ -1,6 +1,5 @@
 import * as oauth from "oauth4webapi";
 import { isLoopback, netHost } from "../../backends/common/host.ts";
-import { printable } from "../../backends/common/printable.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { permissionCheck } from "../permissions/permission_check.ts";
@@ -124,10 +123,9 @@ export function checkEndpoint(name: string, text: unknown, issuer: string) {
   }
   const mayBePlain = /^http:/i.test(issuer) && isLoopback(url.hostname);
   if (url.protocol === "https:" || mayBePlain) return;
-  const place = printable(url.origin);
   throw new ValidMindAuthError("insecure_url", {
     action: `use ${issuer}`,
-    reason: `its ${name} at ${place} would get secrets in clear text`,
+    reason: `its ${name} would get secrets in clear text`,
     remedy: "Check the issuer, then ask the provider's administrator.",
   });
 }

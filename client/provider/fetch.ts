@@ -157,7 +157,7 @@ async function fetchText(
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
     const action = `reach ${place(url, secrets)}`;
-    if (isNotCapable(error)) throw netDenied(action, netHost(new URL(url)));
+    if (isNotCapable(error)) throw netDenied(action, redact(netHost(new URL(url)), secrets));
     const isLate = limit.signal.aborted;
     const fault = connectionFault(error, isLate ? timeoutMs : undefined);
     throw new ProviderUnavailableError({

@@ -76,6 +76,9 @@ Deno.test("an error is data: its message is made of its parts, and each is a fie
     const { action, reason, remedy } = error;
     assertEquals({ action, reason, remedy }, parts);
   }
+  const odd = { ...parts, remedy: "\x1b]52;c;aGk=\x07\u202eRun:\n  it" };
+  const { message } = new ValidMindAuthError("flow_unsupported", odd);
+  assertEquals(message.split(". ").at(-1), " ]52;c;aGk=  Run:\n  it");
   const bare = new ValidMindAuthError("flow_unsupported", parts);
   assertEquals(["kind", "oauthError", "signIn", "cause"].filter((name) => name in bare), []);
   const refused = { ...parts, kind: "flow", oauthError: "unauthorized_client" } as const;
@@ -237,6 +240,13 @@ Deno.test("a store is told by its class and place, and a place that is no text i
   assertEquals(describeBackend(memory), described);
   const bare = Object.assign(Object.create(null), new SpyBackend());
   assertEquals(describeBackend(bare), "the credentials backend");
+  const failing = {
+    ...bare,
+    get location(): string {
+      throw new TypeError("x?token=abc");
+    },
+  };
+  assertEquals(describeBackend(failing), "the credentials backend");
   const location = new URL("https://store.example.com") as unknown as string;
   const odd = Object.assign(new SpyBackend(), { location });
   assertEquals([locationOf(odd), describeBackend(odd)], [undefined, "SpyBackend"]);

@@ -177,6 +177,24 @@ const FAULTS: readonly [name: string, script: string, code: string, words: strin
     "keychain_locked",
     "locked",
   ],
+  [
+    "is locked on macOS",
+    "echo User interaction is not allowed.; exit 1",
+    "keychain_locked",
+    "interaction",
+  ],
+  [
+    "is locked for Python's keyring",
+    "echo keyring.errors.KeyringLocked: it is shut >&2; exit 1",
+    "keychain_locked",
+    "code 1",
+  ],
+  [
+    "is denied on standard error",
+    "echo Error: access denied >&2; exit 1",
+    "backend_denied",
+    'said "Error"',
+  ],
   ["prints a token", `echo ${JWT} >&2; exit 3`, AWAY, "code 3, and said nothing"],
   ["explains on standard error", "echo gpg: no key >&2; exit 2", AWAY, 'code 2, and said "gpg"'],
   [

@@ -93,3 +93,14 @@ Deno.test("wrapBackend: a change takes the place of a member, with a state of th
   assertEquals([wrapper.location, wrapper.persistent], ["elsewhere", false]);
   assertEquals([await wrapper.get(KEY), memory.get(KEY)], [undefined, entry()]);
 });
+
+Deno.test("wrapBackend takes a frozen store, and a wrapper with a fixed lack", async () => {
+  const { backend } = store("list");
+  for (
+    const fixed of [new FallbackCredentialsBackend({ backends: [backend] }), Object.freeze(backend)]
+  ) {
+    const list = () => new MemoryCredentialsBackend().list();
+    const wrapper = wrapBackend(fixed, { list });
+    assertEquals([wrapper.list, await wrapper.get(KEY)], [list, undefined]);
+  }
+});

@@ -148,6 +148,20 @@ test("echo: of all that the session knows, in a provider's and an API's words", 
   world.api.script.push(() => Response.redirect(`http://${known[1]}.invalid`)); // in small letters then
   const error = await rejectsWith("api_unreachable", () => session.get("thing"), "removed].inv");
   assertNoSecret(error, [known[1]!.toLowerCase()]);
+  const permitted = await world.signIn({
+    fetch: (url, init) => {
+      const isDenied = `${url}`.includes(".invalid");
+      return isDenied ? Promise.reject(new Deno.errors.NotCapable()) : fetch(url, init);
+    },
+  });
+  const [token] = tokensOf(world.stored());
+  world.api.script.push(() => Response.redirect(`http://${token}.invalid`));
+  const denied = await rejectsWith(
+    "permission_required",
+    () => permitted.get("thing"),
+    "removed].inv",
+  );
+  assertNoSecret(denied, [token!, token!.toLowerCase()]);
   world.api.script.push(
     () => new Response("no", { status: 401 }),
     () => new Response(known.join(" "), { status: 400 }),
@@ -173,11 +187,17 @@ test.signedIn("echo: the tokens of a refused answer are not shown by the next on
 test.signedIn("echo: of a token in a discovery document", async ({ stored, ...world }) => {
   const { provider, options } = world;
   const { refresh_token: known } = stored();
-  for (const [name, code] of [["issuer", "invalid"], ["token_endpoint", "unavailable"]] as const) {
-    provider.discovery = { [name]: `${provider.issuer}/${known}` };
+  for (
+    const [name, code, url, words] of [
+      ["issuer", "provider_invalid", `${provider.issuer}/${known}`, "removed]"],
+      ["token_endpoint", "provider_unavailable", `${provider.issuer}/${known}`, "removed]"],
+      ["token_endpoint", "insecure_url", `http://${known}.invalid`, "its token_endpoint"],
+    ] as const
+  ) {
+    provider.discovery = { [name]: url };
     const session = await world.signIn(options);
-    const error = await rejectsWith(`provider_${code}`, () => renew(session), "removed]");
-    assertNoSecret(error, [`${known}`]);
+    const error = await rejectsWith(code, () => renew(session), words);
+    assertNoSecret(error, [`${known}`, `${known}`.toLowerCase()]);
   }
 });
 

@@ -309,7 +309,7 @@ for (const name of ["device_authorization_endpoint", "token_endpoint", "jwks_uri
       const discovery = { [name]: `${origin}/x` };
       await using world = await scriptedProviderWorld({ issuer, discovery });
       const fetch = spyFetch(world.provider.fetch);
-      await rejectsWith("insecure_url", () => world.signIn({ fetch }), issuer, name, origin);
+      await rejectsWith("insecure_url", () => world.signIn({ fetch }), issuer, name);
       assertEquals(world.codes, []);
       assertEquals(paths(world.provider.requests), ["/.well-known/openid-configuration"]);
       assertEquals(fetch.urls.length, 1);

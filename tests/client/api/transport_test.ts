@@ -296,7 +296,7 @@ Deno.test("api: a redirect to a denied host names its flag, and lets the process
     flags: [`--allow-net=${new URL(api.origin).host}`, "--allow-env"],
     code: `import { createSession, credentialKey, MemoryCredentialsBackend } from "@validmind/auth";
       const apiHost = ${JSON.stringify(api.origin)};
-      const session = await createSession({ apiKey: "k", apiSecret: "s", apiHost });
+      const session = await createSession({ apiKey: "test-key", apiSecret: "test-secret", apiHost });
       const told = (error: Error) => console.log(error.message);
       await session.get("thing").catch(told);
       await session.post("thing", { json: {} }).catch(told);
@@ -306,7 +306,7 @@ Deno.test("api: a redirect to a denied host names its flag, and lets the process
       const dpop_key = await crypto.subtle.exportKey("jwk", privateKey);
       const [issuer, client_id] = ["https://login.example.com", "c"];
       const expires_at = "2099-01-01T00:00:00Z";
-      const entry = { issuer, client_id, access_token: "t", expires_at, dpop_key };
+      const entry = { issuer, client_id, access_token: "test-token", expires_at, dpop_key };
       const credentialsBackend = new MemoryCredentialsBackend();
       const own = { dpop: true } as const;
       credentialsBackend.put(credentialKey(issuer, client_id, undefined, own), entry);

@@ -64,6 +64,8 @@ const ROWS: Partial<Record<AnyErrorCode, Row[]>> = {
     [{ bearer: "refresh_token" }, 'option "bearer"', "one of auto"],
     [{ credentialsBackend: "file" }, 'option "credentialsBackend"'],
 
+    [{ clientId: "a\x1b[2J" }, "clientId", "control character"],
+    [{ issuer: "https://a.example/\u200b" }, "issuer", "control character"],
     [{ profile: "a|b" }, "profile", "letters, digits"],
     ...["a b", "ü", "a".repeat(65)].map((profile): Row => [{ profile }, "profile"]),
     [{ VM_OIDC_PROFILE: "a:b" }, "VM_OIDC_PROFILE"],
