@@ -122,8 +122,9 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}) {
   const words = `${code} ${sub} ${said}`;
   const isOfProof = kind === "client" && !OF_DPOP.test(words);
   if (isOfProof && ofClient !== undefined) return remedyOfProof(refusal, ofClient);
+  if (at === "revoke" && kind !== "fault") return "Have revocation allowed for this client.";
   const known = BY_WORDS.find(([kinds, pattern]) => kinds.includes(kind) && pattern.test(words));
-  if (kind === "scope" && at !== "revoke") return remedyOfScope(refusal, advice, known?.[2]);
+  if (kind === "scope") return remedyOfScope(refusal, advice, known?.[2]);
   if (known) return known[2];
   if (kind === "fault") return remedyOfFault(refusal);
   if (at === "exchange") return remedyOfExchange(refusal, ofToken);
@@ -147,7 +148,7 @@ function remedyOfProof({ at, code, said }: Refusal, ofClient: string) {
 
 /** A refusal without a word may be of a client that is not known. */
 function remedyOfFlow({ at, code }: Refusal) {
-  const grant = GRANTS[at] ?? `Check the client at the provider, then ${ASK}`;
+  const grant = GRANTS[at]!; // of every question with this kind
   if (code === "") return `${PUBLIC} ${grant}`;
   return grant;
 }

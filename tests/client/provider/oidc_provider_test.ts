@@ -128,10 +128,13 @@ test("refusal: says what to do about it", async (world) => {
   }
 });
 
-test.signedIn("refusal: a revocation names no scope, since none was sent", async ({ session, provider }) => {
-  provider.script.revocation.push(() => oauthError("invalid_scope"));
+test.signedIn("refusal: a revocation does not doubt the client that has signed in", async ({ session, provider }) => {
+  provider.script.revocation.push(() => oauthError("invalid_client"));
   const { reason } = await session.clear({ revoke: true });
-  assertMatch(`${reason}`, /invalid_scope.*Check the options of the request/);
+  assertMatch(
+    `${reason}`,
+    /answered invalid_client \(.*\)\. Have revocation allowed for this client\.$/,
+  );
 });
 
 const CLIENT: [code: string, description: string, ...words: string[]][] = [
