@@ -120,12 +120,14 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}) {
   const { kind, at, code, said, sub } = refusal;
   const { ofClient, ofToken = "" } = advice;
   const words = `${code} ${sub} ${said}`;
-  const isOfProof = kind === "client" && !OF_DPOP.test(words);
-  if (isOfProof && ofClient !== undefined) return remedyOfProof(refusal, ofClient);
+  if (kind === "client" && ofClient && !OF_DPOP.test(words)) {
+    return remedyOfProof(refusal, ofClient);
+  }
   if (at === "revoke" && kind !== "fault") return "Have revocation allowed for this client.";
-  const known = BY_WORDS.find(([kinds, pattern]) => kinds.includes(kind) && pattern.test(words));
-  if (kind === "scope") return remedyOfScope(refusal, advice, known?.[2]);
-  if (known) return known[2];
+  const known = BY_WORDS.find(([kinds, pattern]) => kinds.includes(kind) && pattern.test(words))
+    ?.[2];
+  if (kind === "scope") return remedyOfScope(refusal, advice, known);
+  if (known) return known;
   if (kind === "fault") return remedyOfFault(refusal);
   if (at === "exchange") return remedyOfExchange(refusal, ofToken);
   if (kind === "client") return PUBLIC;
@@ -142,14 +144,14 @@ function remedyOfProof({ at, code, said }: Refusal, ofClient: string) {
   }
   const isSure = code === "invalid_client" || namesClient(said);
   const grant = GRANTS[at];
-  if (isSure || grant === undefined) return ofClient;
+  if (isSure || !grant) return ofClient;
   return `${ofClient} ${grant}`;
 }
 
-/** A refusal without a word may be of a client that is not known. */
-function remedyOfFlow({ at, code }: Refusal) {
+/** A refusal without a word may be of a client that is not known, or that has a secret (Glewlwyd). */
+function remedyOfFlow({ at, code, said }: Refusal) {
   const grant = GRANTS[at]!; // of every question with this kind
-  if (code === "") return `${PUBLIC} ${grant}`;
+  if (said === "" && code !== "unsupported_grant_type") return `${PUBLIC} ${grant}`;
   return grant;
 }
 

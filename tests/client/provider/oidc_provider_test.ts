@@ -112,6 +112,7 @@ const ROWS: Row[] = [
   ["Google", "invalid_scope", "Some scopes were invalid: [offline_access]", "VM_OIDC_SCOPE"],
   ["any", "invalid_scope", "No.", '(No). The scope asked for was "openid". Check'],
   ["any", "invalid_client", "", "clientKeyFile"],
+  ["Glewlwyd", "unauthorized_client", "", "clientKeyFile"],
   ["any", "interaction_required", "", "Sign in again"],
   ["any", "invalid_target", "", "Check audience"],
   ["any", "something_else", "whatever", "Check the options"],
