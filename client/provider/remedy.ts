@@ -81,10 +81,10 @@ const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remed
     /AADSTS53\d{3,4}\b|message_only/,
     `A Conditional Access policy refuses it. Many refuse only the device flow: set ${BY_BROWSER}.`,
   ],
-  // Microsoft Entra
+  // Microsoft Entra, by a sub-code: as a code, the person can consent
   [
     ["refused", "denied"],
-    /consent_required|AADSTS(65001|90094)\b/,
+    / consent_required|AADSTS(65001|90094)\b/,
     `An administrator has to consent to this client: ${ASK}`,
   ],
   // Microsoft Entra, Okta

@@ -114,6 +114,7 @@ const ROWS: Row[] = [
   ["any", "invalid_client", "", "clientKeyFile"],
   ["Glewlwyd", "unauthorized_client", "", "clientKeyFile"],
   ["any", "interaction_required", "", "Sign in again"],
+  ["LemonLDAP::NG", "consent_required", "consent required", "Sign in again"],
   ["any", "invalid_target", "", "Check audience"],
   ["any", "something_else", "whatever", "Check the options"],
   ["any", "constructor", "", "Check the options"],
