@@ -107,11 +107,11 @@ const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remed
     "The client has to push its requests (RFC 9126), and the discovery document does not say so. Set " +
     "require_pushed_authorization_requests there, or switch the demand off for the client.",
   ],
-  // Keycloak, Google
+  // Keycloak, Google; pyop, by invalid_request: OpenID Connect Core, section 11
   [
     ["refused", "scope"],
-    /offline[_ ](access|tokens)/i,
-    `Leave offline_access out of ${SCOPE}, or have it allowed for you and this client.`,
+    /offline[_ ](access|tokens)|consent in prompt/i,
+    `Leave offline_access out of ${SCOPE}, have it allowed for you and this client, or set authorizationParameters (--parameter) to prompt=consent.`,
   ],
 ];
 

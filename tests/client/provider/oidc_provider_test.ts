@@ -106,6 +106,7 @@ const ROWS: Row[] = [
     "Client authentication off",
   ],
   ["Keycloak", "not_allowed", "Offline tokens not allowed for the user", "offline_access"],
+  ["pyop", "invalid_request", "consent in prompt", "prompt=consent"],
   ["Keycloak", "invalid_request", "Pushed Authorization Request is only allowed", "RFC 9126"],
   ["Keycloak", "invalid_request", "DPoP proof is missing", "dpop: true"],
   ["Keycloak", "invalid_request", "DPoP proof is not active", "this computer's clock"],

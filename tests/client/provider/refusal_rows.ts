@@ -292,7 +292,8 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
     "refresh 400 over invalid_grant mem": ["The refresh token was revoked", "grant is invalid"],
     "poll 403 wait authorization_pending r1": "The user has not yet completed authorization",
   }),
-  "Glewlwyd, Canaille": rows({
+  "Glewlwyd, Canaille, LemonLDAP::NG, pyop": rows({
+    "page 400 refused invalid_request seen": "consent in prompt",
     "client 400 scope scope_invalid seen proof": "",
     "device 403 flow unauthorized_client seen": "",
     "device 403 client unauthorized_client seen proof": "",
