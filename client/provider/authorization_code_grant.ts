@@ -113,20 +113,16 @@ export async function redeemAuthorization(
   });
 }
 
-/** The code in the answer. Nobody gets the errors of oauth4webapi, which have the answer in their cause. */
+/** The parameters with the code. An error is told as it is: it brings no code, and at Authlib no `iss`. */
 function validate(
   { identity: { scope }, server, client, runtime }: RequestContext,
   answer: URLSearchParams,
   state: string,
 ) {
-  try {
-    return oauth.validateAuthResponse(server, client, answer, state);
-  } catch (error) {
-    if (!(error instanceof oauth.AuthorizationResponseError)) throw error;
-    const json = Object.fromEntries(answer);
-    const refusal = readRefusal({ at: "page", status: 400, text: "", json }, runtime.secrets);
-    throw refusalError("sign in", server.issuer, refusal, { scope });
-  }
+  if (!answer.get("error")) return oauth.validateAuthResponse(server, client, answer, state);
+  const json = Object.fromEntries(answer);
+  const refusal = readRefusal({ at: "page", status: 400, text: "", json }, runtime.secrets);
+  throw refusalError("sign in", server.issuer, refusal, { scope });
 }
 
 async function queryOf(

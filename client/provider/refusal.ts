@@ -64,6 +64,7 @@ const BY_CODE: Readonly<Record<string, RefusalKind>> = {
   unsupported_grant_type: "flow",
   unsupported_response_type: "flow",
   invalid_scope: "scope",
+  scope_invalid: "scope",
   access_denied: "denied",
   authorization_declined: "denied",
   unauthorized: "denied",

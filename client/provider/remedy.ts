@@ -81,10 +81,10 @@ const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remed
     /AADSTS53\d{3,4}\b|message_only/,
     `A Conditional Access policy refuses it. Many refuse only the device flow: set ${BY_BROWSER}.`,
   ],
-  // Microsoft Entra
+  // Microsoft Entra, by a sub-code: as a code, the person can consent
   [
     ["refused", "denied"],
-    /consent_required|AADSTS(65001|90094)\b/,
+    / consent_required|AADSTS(65001|90094)\b/,
     `An administrator has to consent to this client: ${ASK}`,
   ],
   // Microsoft Entra, Okta
@@ -107,11 +107,11 @@ const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remed
     "The client has to push its requests (RFC 9126), and the discovery document does not say so. Set " +
     "require_pushed_authorization_requests there, or switch the demand off for the client.",
   ],
-  // Keycloak, Google
+  // Keycloak, Google; pyop, by invalid_request: OpenID Connect Core, section 11
   [
     ["refused", "scope"],
-    /offline[_ ](access|tokens)/i,
-    `Leave offline_access out of ${SCOPE}, or have it allowed for you and this client.`,
+    /offline[_ ](access|tokens)|consent in prompt/i,
+    `Leave offline_access out of ${SCOPE}, have it allowed for you and this client, or set authorizationParameters (--parameter) to prompt=consent.`,
   ],
 ];
 
@@ -120,11 +120,14 @@ export function remedyOf(refusal: Refusal, advice: RefusalAdvice = {}) {
   const { kind, at, code, said, sub } = refusal;
   const { ofClient, ofToken = "" } = advice;
   const words = `${code} ${sub} ${said}`;
-  const isOfProof = kind === "client" && !OF_DPOP.test(words);
-  if (isOfProof && ofClient !== undefined) return remedyOfProof(refusal, ofClient);
-  const known = BY_WORDS.find(([kinds, pattern]) => kinds.includes(kind) && pattern.test(words));
-  if (kind === "scope" && at !== "revoke") return remedyOfScope(refusal, advice, known?.[2]);
-  if (known) return known[2];
+  if (kind === "client" && ofClient && !OF_DPOP.test(words)) {
+    return remedyOfProof(refusal, ofClient);
+  }
+  if (at === "revoke" && kind !== "fault") return "Have revocation allowed for this client.";
+  const known = BY_WORDS.find(([kinds, pattern]) => kinds.includes(kind) && pattern.test(words))
+    ?.[2];
+  if (kind === "scope") return remedyOfScope(refusal, advice, known);
+  if (known) return known;
   if (kind === "fault") return remedyOfFault(refusal);
   if (at === "exchange") return remedyOfExchange(refusal, ofToken);
   if (kind === "client") return PUBLIC;
@@ -141,14 +144,14 @@ function remedyOfProof({ at, code, said }: Refusal, ofClient: string) {
   }
   const isSure = code === "invalid_client" || namesClient(said);
   const grant = GRANTS[at];
-  if (isSure || grant === undefined) return ofClient;
+  if (isSure || !grant) return ofClient;
   return `${ofClient} ${grant}`;
 }
 
-/** A refusal without a word may be of a client that is not known. */
-function remedyOfFlow({ at, code }: Refusal) {
-  const grant = GRANTS[at] ?? `Check the client at the provider, then ${ASK}`;
-  if (code === "") return `${PUBLIC} ${grant}`;
+/** A refusal without a word may be of a client that is not known, or that has a secret (Glewlwyd). */
+function remedyOfFlow({ at, code, said }: Refusal) {
+  const grant = GRANTS[at]!; // of every question with this kind
+  if (said === "" && code !== "unsupported_grant_type") return `${PUBLIC} ${grant}`;
   return grant;
 }
 

@@ -82,7 +82,7 @@ async function showLink(
     const parameters = parametersIn(address);
     const given = parameters.get("iss") ?? "";
     // The end of an address is easily lost, and a code can be used once.
-    const isCut = given !== iss && iss.startsWith(given);
+    const isCut = parameters.has("code") && given !== iss && iss.startsWith(given);
     return answer.offer(isCut ? new URLSearchParams() : parameters);
   };
   const link = {

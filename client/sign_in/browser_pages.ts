@@ -37,7 +37,7 @@ const PAGES = {
     400,
     "This did not sign you in",
     "This address is not from the sign-in that waits here. If you were signing in, go back to the " +
-    "program and open its link again.",
+    "program and open its link again. If the address has an error in it, the provider refused you.",
   ],
 } as const satisfies Record<string, readonly [status: number, title: string, text: string]>;
 

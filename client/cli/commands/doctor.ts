@@ -150,7 +150,7 @@ async function checkRefresh(flags: FlagValues): Promise<Answer | string> {
   }
   return {
     result: "not_tried",
-    message: "the refresh token is not sent",
+    message: "the stored token is not renewed",
     advice: `Run: ${PROGRAM} doctor --refresh${valueFlags(flags, SIGN_IN_FLAGS)}`,
   };
 }

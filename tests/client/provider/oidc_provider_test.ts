@@ -106,13 +106,16 @@ const ROWS: Row[] = [
     "Client authentication off",
   ],
   ["Keycloak", "not_allowed", "Offline tokens not allowed for the user", "offline_access"],
+  ["pyop", "invalid_request", "consent in prompt", "prompt=consent"],
   ["Keycloak", "invalid_request", "Pushed Authorization Request is only allowed", "RFC 9126"],
   ["Keycloak", "invalid_request", "DPoP proof is missing", "dpop: true"],
   ["Keycloak", "invalid_request", "DPoP proof is not active", "this computer's clock"],
   ["Google", "invalid_scope", "Some scopes were invalid: [offline_access]", "VM_OIDC_SCOPE"],
   ["any", "invalid_scope", "No.", '(No). The scope asked for was "openid". Check'],
   ["any", "invalid_client", "", "clientKeyFile"],
+  ["Glewlwyd", "unauthorized_client", "", "clientKeyFile"],
   ["any", "interaction_required", "", "Sign in again"],
+  ["LemonLDAP::NG", "consent_required", "consent required", "Sign in again"],
   ["any", "invalid_target", "", "Check audience"],
   ["any", "something_else", "whatever", "Check the options"],
   ["any", "constructor", "", "Check the options"],
@@ -128,10 +131,13 @@ test("refusal: says what to do about it", async (world) => {
   }
 });
 
-test.signedIn("refusal: a revocation names no scope, since none was sent", async ({ session, provider }) => {
-  provider.script.revocation.push(() => oauthError("invalid_scope"));
+test.signedIn("refusal: a revocation does not doubt the client that has signed in", async ({ session, provider }) => {
+  provider.script.revocation.push(() => oauthError("invalid_client"));
   const { reason } = await session.clear({ revoke: true });
-  assertMatch(`${reason}`, /invalid_scope.*Check the options of the request/);
+  assertMatch(
+    `${reason}`,
+    /answered invalid_client \(.*\)\. Have revocation allowed for this client\.$/,
+  );
 });
 
 const CLIENT: [code: string, description: string, ...words: string[]][] = [

@@ -292,6 +292,17 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
     "refresh 400 over invalid_grant mem": ["The refresh token was revoked", "grant is invalid"],
     "poll 403 wait authorization_pending r1": "The user has not yet completed authorization",
   }),
+  "Glewlwyd, Canaille, LemonLDAP::NG, pyop": rows({
+    "page 400 refused invalid_request seen": "consent in prompt",
+    "client 400 scope scope_invalid seen proof": "",
+    "device 403 flow unauthorized_client seen": "",
+    "device 403 client unauthorized_client seen proof": "",
+    "refresh 400 refused - seen": "",
+    "client 403 client - seen proof": "",
+    "revoke 401 refused - seen": "",
+    "revoke 401 client invalid_client seen":
+      "The client cannot authenticate with methods: ['client_secret_basic']",
+  }),
   "Any": rows({
     "device 401 flow - seen": "",
     "device 401 client - seen proof": "",

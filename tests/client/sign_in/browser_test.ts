@@ -181,6 +181,13 @@ test.real("browser flow: an address from another machine is handed in, and is sp
   await rejectsWith("address_refused", () => prompt.submit(url), "used already");
 });
 
+test.real("browser flow: an error is told, also where its address lacks the issuer (Authlib)", async (world) => {
+  const { prompt, session, answer } = await startBrowserFlow(world);
+  const failed = rejectsWith("authorization_denied", () => session, "access_denied");
+  await prompt.submit(answer({ error: "access_denied" }));
+  await failed;
+});
+
 test.real("browser flow: five minutes without an answer end it, on the session's own clock", async (world) => {
   const gate = Promise.withResolvers<void>();
   const waits: number[] = [];
