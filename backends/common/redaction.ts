@@ -101,24 +101,20 @@ function formsIn(secrets: Secrets) {
   return [...forms.values()].flat();
 }
 
-/** A longer secret is a token, and no token is sent with Basic. */
-const LONGEST_BASIC = 512;
-
 /** The forms in which a secret is sent: as it is, in an address, in a form, and in a header. */
 function formsOf(secret: string): Form[] {
   const percent = encodeURIComponent(secret.toWellFormed());
-  const inForm = new URLSearchParams([["", secret]]).toString().slice(1);
-  // As oauth4webapi writes it before base64. RFC 6749, appendix B, leaves more than one way.
-  const basic = percent.replaceAll("%20", "+").replace(
-    /[-_.!~*'()]/g,
-    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
-  const all = [secret, percent, inForm, basic, ...base64Of(secret)];
-  if (secret.length <= LONGEST_BASIC) all.push(...base64Of(basic));
+  const form = inForm(secret);
+  const all = [secret, percent, form, ...[secret, form].flatMap(base64Of)];
   return Array.from(new Set(all.map(unify)), (form) => {
     const length = Math.ceil((form.length - PIECE + STEP) / STEP);
     return { form, marks: Uint32Array.from({ length }, (_, index) => markAt(form, index * STEP)) };
   });
+}
+
+/** A text in the encoding of forms. */
+export function inForm(text: string) {
+  return new URLSearchParams([["", text]]).toString().slice(1);
 }
 
 /** Base64 of a text that stands at each place of a group of three, such as behind a client's id. */
