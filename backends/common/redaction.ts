@@ -66,15 +66,15 @@ const LONGEST_BASIC = 512;
 /** The forms in which a secret is sent: as it is, in an address, in a form, and in a header. */
 function formsOf(secret: string) {
   const percent = encodeURIComponent(secret.toWellFormed());
-  const inForm = new URLSearchParams([["", secret]]).toString().slice(1);
-  // As oauth4webapi writes it before base64. RFC 6749, appendix B, leaves more than one way.
-  const basic = percent.replaceAll("%20", "+").replace(
-    /[-_.!~*'()]/g,
-    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
-  const all = [secret, percent, inForm, basic];
-  if (secret.length <= LONGEST_BASIC) all.push(...[secret, basic].flatMap(base64Of));
+  const form = inForm(secret);
+  const all = [secret, percent, form];
+  if (secret.length <= LONGEST_BASIC) all.push(...[secret, form].flatMap(base64Of));
   return all.map(unify);
+}
+
+/** A text in the encoding of forms. */
+export function inForm(text: string) {
+  return new URLSearchParams([["", text]]).toString().slice(1);
 }
 
 /** Base64 of a text that stands at each place of a group of three, such as behind a client's id. */

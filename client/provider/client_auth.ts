@@ -3,7 +3,7 @@ import { toHex } from "../../backends/common/bytes.ts";
 import { causeFrom } from "../../backends/common/foreign_error.ts";
 import { parseObject } from "../../backends/common/json.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
-import { remember } from "../../backends/common/redaction.ts";
+import { inForm, remember } from "../../backends/common/redaction.ts";
 import { isEntraIssuer, isSendable } from "../entry/bearer.ts";
 import { named } from "../options/declaration.ts";
 import {
@@ -130,8 +130,19 @@ function bySecret(
   isTurned: boolean,
 ) {
   const isByForm = methods?.includes("client_secret_post") && !isTurned;
-  const toAuth = isByForm ? oauth.ClientSecretPost : oauth.ClientSecretBasic;
-  return toAuth(secret);
+  return isByForm ? oauth.ClientSecretPost(secret) : byHeader(secret);
+}
+
+/**
+ * The secret goes into the header in the encoding of forms: RFC 6749, section 2.3.1. oauth4webapi also
+ * escapes the marks that forms leave alone, and Gitea, which does not decode the header, knows no client
+ * by the id a%2Db.
+ */
+function byHeader(secret: string): oauth.ClientAuth {
+  return (_server, { client_id }, _body, headers) => {
+    const pair = [client_id, secret].map(inForm).join(":");
+    headers.set("authorization", `Basic ${btoa(pair)}`);
+  };
 }
 
 /**

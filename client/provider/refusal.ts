@@ -49,11 +49,12 @@ export interface Refusal extends RefusalWords {
 /** Limit of an error's words, of which people see 200 characters. */
 const LONGEST_WORDS = 2000;
 
-const WAITS = ["authorization_pending", "slow_down"];
 const BUSY = [408, 425, 429];
 
 /** What a code means by itself. */
 const BY_CODE: Readonly<Record<string, RefusalKind>> = {
+  authorization_pending: "wait",
+  slow_down: "wait",
   invalid_client: "client",
   invalid_client_id: "client",
   deleted_client: "client",
@@ -124,8 +125,7 @@ export function readRefusal(answer: RefusalAnswer, secrets: Iterable<string> = [
 
 /** A code of the table echoes nothing of the request, and a short secret may be a part of it. */
 function codeName(code: string, secrets: Iterable<string>) {
-  const isKnown = kindOfCode(code) !== undefined || WAITS.includes(code);
-  if (isKnown) return code;
+  if (kindOfCode(code) !== undefined) return code;
   const name = redact(code, secrets);
   if (/^[\w.-]{0,60}$/.test(name)) return name;
   return "an error without a proper name";
@@ -154,13 +154,13 @@ function judge(answer: RefusalAnswer, { code, said, sub }: RefusalWords): Refusa
   const byCode = kindOfCode(code);
   if (at === "find") return "fault"; // rule 3: an answer without a grant decides nothing
   // 1. Not yet.
-  if (WAITS.includes(code)) return "wait";
+  if (byCode === "wait") return byCode;
   // 2. The provider is ill or busy.
   if (isBusy(status, words)) return "fault";
   // 3. Somebody else has answered, or nobody said a word.
-  const isMissing = [404, 405, 410].includes(status) && byCode === undefined;
+  const isElsewhere = isRedirect(status) || [404, 405, 410].includes(status);
   const isSilent = json === undefined || code + said === "";
-  if (isSilent || isRedirect(status) || isMissing) return kindOfSilence(answer);
+  if (isSilent || isElsewhere && byCode === undefined) return kindOfSilence(answer);
   // 4. It is about this request or about the API: the grant is not meant.
   const isOfProof = byCode === "client" && at !== "exchange"; // an assertion has an audience, too
   const isOfApi = namesApi(words) && !isOfProof;

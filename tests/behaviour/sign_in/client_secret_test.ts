@@ -46,15 +46,23 @@ for (
   });
 }
 
-/** The credentials of the header, in which oauth4webapi escapes all but letters and digits: RFC 6749, section 2.3.1. */
-const HEADER = btoa("validmind%2Dtest:plain%2Dsecret");
+/** The credentials of the header. Gitea decodes none of them, so that all is as it is, where forms leave it so. */
+const HEADER = btoa("validmind-test:plain-secret");
+
+/** A secret in the encoding of forms: RFC 6749, section 2.3.1. */
+const ODD = "_a.*%7E+%25%3A%2B%2F%C3%A9";
 
 test("client secret: a provider that offers nothing gets the header", async (world) => {
   world.provider.discovery = { token_endpoint_auth_methods_supported: undefined };
-  await world.signIn({ clientSecret: "plain-secret" });
-  const token = world.provider.requests.find(({ path }) => path === "/token")!;
-  assertEquals(token.headers.authorization, `Basic ${HEADER}`);
-  assertEquals(token.form.client_secret, undefined);
+  const credentials = [["plain-secret", HEADER], ["_a.*~ %:+/é", btoa(`validmind-test:${ODD}`)]];
+  for (const [clientSecret, header] of credentials) {
+    world.provider.reset();
+    world.backend.delete(world.key);
+    await world.signIn({ clientSecret });
+    const token = world.provider.requests.find(({ path }) => path === "/token")!;
+    assertEquals(token.headers.authorization, `Basic ${header}`);
+    assertEquals(token.form.client_secret, undefined);
+  }
 });
 
 test("client secret: where the form is refused and the header is offered, the header is tried once", async (world) => {

@@ -281,7 +281,7 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
       "The provided authorization grant is invalid, expired, revoked, or was issued to another client.",
     "device 400 refused invalid_request seen": "Missing or invalid content type",
   }),
-  "Salesforce, UAA, Curity, ForgeRock": rows({
+  "Salesforce, UAA, Curity, ForgeRock, Open Liberty": rows({
     "refresh 400 over invalid_grant f1": "expired access/refresh token",
     "refresh 400 refused invalid_grant mem": "inactive user",
     "refresh 400 client invalid_client f2": "invalid client credentials",
@@ -291,6 +291,7 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
     "refresh 401 flow invalid_client u2": "Unauthorized grant type: refresh_token",
     "refresh 400 over invalid_grant mem": ["The refresh token was revoked", "grant is invalid"],
     "poll 403 wait authorization_pending r1": "The user has not yet completed authorization",
+    "client 302 scope invalid_scope seen proof": "It is missing the required scope parameter.",
   }),
   "Glewlwyd, Canaille, LemonLDAP::NG, pyop": rows({
     "page 400 refused invalid_request seen": "consent in prompt",
@@ -314,6 +315,7 @@ export const ROWS: Readonly<Record<string, readonly RefusalRow[]>> = {
     "refresh 500 fault invalid_grant seen": "",
     "refresh 503 fault - seen": "<html>down</html>",
     "refresh 302 fault - seen": "",
+    "refresh 302 fault E1234 seen": "Moved",
     "refresh 200 fault - seen": "<html>Welcome to our Wi-Fi</html>",
     "refresh 403 refused - mem": { message: "Forbidden" },
     "refresh 200 over invalid_grant seen": "",
