@@ -211,7 +211,7 @@ configTest("set warns of a store that the next start refuses", async (world) => 
     const [options, words] of [
       ['{"pth":"x"}', 'Did you mean "path"?'],
       ['{"path":"~/x"}', 'not a plain path without "~/"'],
-      ["{}", "!warning"],
+      ['{"lockTimeoutMs":5}', "!warning"],
     ]
   ) {
     await world.says(`config set backend file backendOptions '${options}'`, 0, words!);
