@@ -202,9 +202,11 @@ test.asOrdinary("neither tokens nor a lock of another user are used, where only 
 
 test.asOrdinary("an own open file is used in a closed folder, and elsewhere by a flag that is named", async () => {
   const code = `
+    import { quoteArgument } from "${backendUrl("common/runtime.ts")}";
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
     const parent = Deno.makeTempDirSync();
     const path = parent + "/c.json";
+    const quoted = quoteArgument(path);
     const backend = new FileCredentialsBackend({ path });
     const seen = [];
     for (const mode of [0o700, 0o755]) {
@@ -212,7 +214,7 @@ test.asOrdinary("an own open file is used in a closed folder, and elsewhere by a
       Deno.chmodSync(path, 0o644);
       Deno.chmodSync(parent, mode);
       try { seen.push(backend.get("k")?.client_id); }
-      catch (error) { seen.push(error.message.replaceAll(parent, "").replaceAll("'", "")); }
+      catch (error) { seen.push(error.message.replaceAll(quoted, path).replaceAll(parent, "")); }
     }
     Deno.removeSync(parent, { recursive: true });
     console.log(JSON.stringify(seen));`;

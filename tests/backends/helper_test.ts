@@ -223,8 +223,7 @@ test("one that answers a long key with no entry, or with an odd key, is an error
 test("a read or a list beside another process's change is repeated, as pass writes in place", async ({ folder, helper }) => {
   await helper().put(KEY, entry());
   const torn = (action: string) =>
-    `${action}) [ -f '${folder}/${action}' ] ||
-      { touch '${folder}/${action}'; echo exit status 2: gpg; exit 1; }\n`;
+    `${action}) [ -f ../${action} ] || { touch ../${action}; echo exit status 2: gpg; exit 1; }\n`;
   const program = HELPER.replace("get)", torn("get")).replace("list)", torn("list"));
   assertEquals(await helper(program).get(KEY), entry());
   assertEquals(await Array.fromAsync(helper(program).list()), [KEY]);

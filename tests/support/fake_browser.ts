@@ -6,8 +6,9 @@ import { writeProgram } from "./write_program.ts";
 export async function fakeBrowser(code = 0) {
   const { path, [Symbol.asyncDispose]: dispose } = await tempDir();
   const script = `#!/bin/sh
-/usr/bin/env > '${path}/environment'
-printf '%s\\n' "$#" "$@" > '${path}/x' && /bin/mv '${path}/x' '${path}/arguments'
+folder=\${0%/*}
+/usr/bin/env > "$folder/environment"
+printf '%s\\n' "$#" "$@" > "$folder/x" && /bin/mv "$folder/x" "$folder/arguments"
 exit ${code}
 `;
   writeProgram(`${path}/xdg-open`, script);

@@ -4,15 +4,12 @@ import { formatPermissionFlags } from "@validmind/auth";
 export function permissionFlagsOf(needs: readonly Deno.PermissionDescriptor[]): string[] {
   const names = [...new Set(needs.map(({ name }) => name))];
   return names.map((name) =>
-    formatPermissionFlags(needs.filter((need) => need.name === name)).replaceAll(/['"]/g, "")
+    wordsIn(formatPermissionFlags(needs.filter((need) => need.name === name))).join(" ")
   );
 }
 
-/** The words of a line, as this system's shell takes them: a path in it may have spaces. */
+/** The words of a line, as a shell takes them: a path in it may have spaces, and a quote. */
 export function wordsIn(line: string): string[] {
-  if (Deno.build.os === "windows") {
-    return (line.match(/(?:"[^"]*"|\S)+/g) ?? []).map((word) => word.replaceAll('"', ""));
-  }
-  const words = line.match(/(?:'[^']*'|\\.|[^\s'\\])+/g) ?? [];
-  return words.map((word) => word.replace(/'([^']*)'|\\(.)/g, "$1$2"));
+  const words = line.match(/(?:'[^']*'|"[^"]*"|\\['\\]|[^\s'"])+/g) ?? [];
+  return words.map((word) => word.replace(/'([^']*)'|"([^"]*)"|\\(['\\])/g, "$1$2$3"));
 }

@@ -6,6 +6,7 @@ import { withEnv } from "../../support/own_env.ts";
 export function load(name?: string, kwargs?: unknown, more: Record<string, string> = {}) {
   const options = typeof kwargs === "string" ? kwargs : JSON.stringify(kwargs);
   const variables = {
+    HOME: "/home/ana", // a service may have none
     ...(name !== undefined && { [BACKEND_VARIABLES.name]: name }),
     ...(options !== undefined && { [BACKEND_VARIABLES.options]: options }),
   };

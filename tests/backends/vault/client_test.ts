@@ -300,7 +300,7 @@ Deno.test("Vault: over TLS no other trust is given, and what cannot pass is not 
   await using http = Deno.serve(own, answer);
   const address = `https://localhost:${server.addr.port}`;
   const caCert = `${folder()}/ca.pem`;
-  Deno.writeTextFileSync(caCert, ca.cert);
+  Deno.writeTextFileSync(caCert, ca.cert, { mode: 0o644 });
   const trusting = open(address, { caCert });
   assertEquals(await trusting.get(KEY), undefined);
   await trusting.close();
@@ -318,7 +318,7 @@ Deno.test("Vault: a file of certificates that holds none is invalid_options, and
   const caCert = `${folder()}/ca.pem`;
   const get = () => open("https://vault.example.com", { caCert }).get(KEY);
   for (const text of ["", "0\u0082\u0001\ufffd", pem("AAAA"), pem("?")]) {
-    Deno.writeTextFileSync(caCert, text);
+    Deno.writeTextFileSync(caCert, text, { mode: 0o644 });
     await rejectsWith("invalid_options", get, caCert, "PEM");
   }
   Deno.chmodSync(caCert, 0o666);

@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { SEPARATOR } from "@std/path";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
 import { permissionFlagsOf } from "../../support/permission_flags.ts";
-import { cliTest, type CliWorld, ENDED } from "../../client/cli/cli_world.ts";
+import { cliTest, type CliWorld, ENDED, quoted } from "../../client/cli/cli_world.ts";
 
 /** Puts the store into the state in which a command needs the most. */
 async function prepare(world: CliWorld): Promise<void> {
@@ -60,7 +60,8 @@ for (const [line, code, ...about] of COMMANDS) {
   cliTest(`permissions: ${line} runs with what permissions names`, async (world) => {
     await prepare(world);
     if (line.startsWith("login")) await world.backend.delete(world.key);
-    const inHome = (text: string) => text.replaceAll("HOME/", world.home + SEPARATOR);
+    const inHome = (text: string) =>
+      text.replace(/'HOME\/(.*)'/, (_, name) => quoted(world.home + SEPARATOR + name));
     const flags = flagsOf(await needsOf(world, about.map(inHome)));
     const { stderr } = await world.says(inHome(line), code, { flags });
     if (!line.startsWith("login")) assertEquals(stderr, ""); // there it is where the person is asked

@@ -9,7 +9,7 @@ import { startTrackingApi } from "../../support/tracking_api.ts";
 
 const PAGE = await Deno.readTextFile(new URL("../../../README.md", import.meta.url));
 
-const KV = "new KvCredentialsBackend({ path: `${new URL('.', import.meta.url).pathname}kv/t.db` })";
+const KV = "new KvCredentialsBackend({ path: `${import.meta.dirname}/kv/t.db` })";
 
 /** Scripts of a newcomer: README's, with other stores, and a job whose options say all. */
 const SCRIPTS: Record<string, (named: string) => string> = {

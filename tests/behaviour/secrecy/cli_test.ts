@@ -2,7 +2,7 @@ import type { OidcCredentials } from "@validmind/auth";
 import { assert } from "@std/assert";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { SECRETS, tokensOf } from "../../support/entries.ts";
-import { cliTest } from "../../client/cli/cli_world.ts";
+import { cliTest, quoted } from "../../client/cli/cli_world.ts";
 
 const MIGRATE = "migrate --from file --to file --to-options to.json";
 
@@ -73,7 +73,11 @@ cliTest("display: an error of a backend has no controls and no token", async (wo
     }`,
     "store.ts",
   );
-  const { stderr } = await world.says(`status --backend '${module}:Store'`, 1, "Mend it.");
+  const { stderr } = await world.says(
+    `status --backend ${quoted(`${module}:Store`)}`,
+    1,
+    "Mend it.",
+  );
   assert(!/[^\P{C}\n]/u.test(stderr), JSON.stringify(stderr));
   assertNoSecret(stderr);
 });

@@ -113,9 +113,12 @@ export async function cliWorld(options: OidcProviderOptions = {}) {
   };
 }
 
+/** A path as one word of a line for `says`. */
+export const quoted = (path: string): string => `'${path.replaceAll("'", `'"'"'`)}'`;
+
 /** The words of a line, with quotes as in a shell, after its variables. */
 export function parseLine(line: string): { args: string[]; variables: Record<string, string> } {
-  const args = (line.match(/(?:'[^']*'|\S)+/g) ?? []).map((word) => word.replaceAll("'", ""));
+  const args = wordsIn(line);
   const isVariable = (word: string) => /^[A-Z_]+=/.test(word);
   const command = args.findIndex((word) => !isVariable(word));
   const given = args.splice(0, command).map((word) => /^(\w+)=(.*)$/s.exec(word)!.slice(1));

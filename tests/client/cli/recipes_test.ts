@@ -2,11 +2,11 @@ import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from
 import { DENO, type ProcessResult, runProcess } from "../../support/deno_process.ts";
 import { isOnPath } from "../../support/servers/servers.ts";
 import { writeProgram } from "../../support/write_program.ts";
-import { CLI, cliTest, type CliWorld, ENDED } from "./cli_world.ts";
+import { CLI, cliTest, type CliWorld, ENDED, quoted } from "./cli_world.ts";
 
 /** Runs a recipe of a page, with a `validmind-auth` that is this module. */
 async function runShell(world: CliWorld, script: string): Promise<ProcessResult> {
-  const program = `#!/bin/sh\nexec '${DENO}' run --quiet -A '${CLI}' "$@"\n`;
+  const program = `#!/bin/sh\nexec ${quoted(DENO)} run --quiet -A ${quoted(CLI)} "$@"\n`;
   await Deno.mkdir(`${world.home}/bin`, { recursive: true });
   writeProgram(`${world.home}/bin/validmind-auth`, program);
   const path = `${world.home}/bin:${Deno.env.get("PATH")}`;

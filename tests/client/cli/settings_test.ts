@@ -1,3 +1,4 @@
+import { quoteArgument } from "../../../backends/common/runtime.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { createSession, MemoryCredentialsBackend, requiredPermissions } from "@validmind/auth";
@@ -122,7 +123,7 @@ const { folder } = sandbox();
 
 /** Writes a settings file to its usual place in a home, or to another one. */
 function write(document: unknown, mode = 0o644, path = usualIn(folder())): string {
-  Deno.mkdirSync(dirname(path), { recursive: true });
+  Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   Deno.writeTextFileSync(path, typeof document === "string" ? document : JSON.stringify(document));
   if (isPosix) Deno.chmodSync(path, mode);
   return path;
@@ -244,7 +245,7 @@ posixTest("a superuser's file needs its folder, too", async () => {
       return { state: isFolder ? "prompt" : "granted" } as Deno.PermissionStatus;
     });
     const read = () => Promise.try(readSettingsFile, path);
-    await rejectsWith("settings_invalid", read, `--allow-read=${dirname(path)}`);
+    await rejectsWith("settings_invalid", read, quoteArgument(`--allow-read=${dirname(path)}`));
   });
 });
 

@@ -1,3 +1,4 @@
+import { quoteArgument } from "../../../backends/common/runtime.ts";
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import {
@@ -301,7 +302,7 @@ Deno.test("a profile whose settings may not be read signs nobody in at the shell
     const path = join(home, ".config", "validmind-auth", "settings.json");
     const byName = await run({ profile: "staging" }, ["--allow-env"], shell);
     assertStringIncludes(byName, "permission_required Cannot sign in: the profile staging may be");
-    assertStringIncludes(byName, `--allow-read=${path}`);
+    assertStringIncludes(byName, quoteArgument(`--allow-read=${path}`));
     const byVariable = await run({}, ["--allow-env"], { ...shell, VM_OIDC_PROFILE: "staging" });
     assertStringIncludes(byVariable, "permission_required");
     const isLabel = await run({ ...OIDC, profile: "staging" }, ["--allow-env"]);

@@ -99,6 +99,7 @@ Deno.test(
   {
     ignore,
     sanitizeOps: false, // the end of the sign-in may cut an answer of the provider short
+    sanitizeResources: false, // the browser has the page, and may not have ended
   },
   async () => {
     await using world = await scriptedProviderWorld();

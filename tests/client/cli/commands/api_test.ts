@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { startTrackingApi, type TrackingApi } from "../../../support/tracking_api.ts";
-import { BY_KEY, cliTest, type CliWorld, NO_CLIENT } from "../cli_world.ts";
+import { BY_KEY, cliTest, type CliWorld, NO_CLIENT, quoted } from "../cli_world.ts";
 
 /** A test with a signed-in person, and an API that takes the token of that person alone. */
 function apiTest(name: string, run: (world: CliWorld, api: TrackingApi) => Promise<void>): void {
@@ -30,9 +30,13 @@ const CALLS: [words: string, echo: Record<string, unknown>, stdin?: string][] = 
 apiTest("the request is the one that is meant", async (world) => {
   const file = await world.write({ of: "file" }, "body.json");
   for (const [words, echo, stdin = ""] of CALLS) {
-    const { json, stderr } = await world.says(`api ${words.replace("FILE", `'${file}'`)}`, 0, {
-      stdin,
-    });
+    const { json, stderr } = await world.says(
+      `api ${words.replace("FILE", () => quoted(file))}`,
+      0,
+      {
+        stdin,
+      },
+    );
     assertEquals(stderr, "");
     for (const [name, value] of Object.entries(echo)) assertEquals(json[name], value, name);
   }

@@ -1,3 +1,4 @@
+import { quoteArgument } from "../../../../backends/common/runtime.ts";
 import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { generateDpopKey } from "../../../../client/provider/dpop_key.ts";
 import { SECRETS } from "../../../support/entries.ts";
@@ -122,8 +123,9 @@ Deno.test("doctor: the API gets the token where the settings permit one store al
   const withApi: SetUp = ({ api, env }) => void (env.VM_API_HOST = api.apiHost);
   const only: SetUp = async ({ home }) => {
     const folder = `${home}/.config/validmind-auth`;
-    await Deno.mkdir(folder, { recursive: true });
-    await Deno.writeTextFile(`${folder}/settings.json`, '{"only": {"backends": ["file"]}}');
+    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+    const settings = '{"only": {"backends": ["file"]}}';
+    await Deno.writeTextFile(`${folder}/settings.json`, settings, { mode: 0o600 });
   };
   const { calls } = await doctorIn(all(withApi, stored(), only));
   assertEquals(calls, [`Bearer ${SECRETS.access}`]);
@@ -184,7 +186,7 @@ cliTest("doctor: missing permissions are a fail that leads to all flags", async 
   );
   assertEquals(stderr, "");
   const some = { flags: ["--allow-env", "--allow-net"] };
-  const words = [/^fail +permissions/m, `--allow-write=${world.folder}`, "!fail  s"];
+  const words = [/^fail +permissions/m, quoteArgument(`--allow-write=${world.folder}`), "!fail  s"];
   await world.says("doctor", 1, ...words, some);
 });
 

@@ -5,7 +5,7 @@ import { fakeBrowser } from "../../../support/fake_browser.ts";
 import { OwnEnv } from "../../../support/own_env.ts";
 import { OwnStreams } from "../../../support/own_streams.ts";
 import { wordsIn } from "../../../support/permission_flags.ts";
-import { BY_KEY, cliTest, ENDED, NO_CLIENT } from "../cli_world.ts";
+import { BY_KEY, cliTest, ENDED, NO_CLIENT, quoted } from "../cli_world.ts";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 
 cliTest("login: --json prints the report; the prompt stays on standard error", async (world) => {
@@ -149,7 +149,10 @@ cliTest("logout: --all deletes no store that is only away", async (world) => {
     "away.ts",
   );
   const words = "error (backend_unavailable): Cannot list credentials";
-  assertEquals((await world.says(`logout --all --backend '${path}:Away'`, 1, words)).stdout, "");
+  assertEquals(
+    (await world.says(`logout --all --backend ${quoted(path)}:Away`, 1, words)).stdout,
+    "",
+  );
   await assertRejects(() => Deno.stat(deleted), Deno.errors.NotFound);
 });
 
@@ -162,7 +165,7 @@ cliTest("migrate: copies with a warning; --delete-source moves", async (world) =
   const migrate = "migrate --from file --to file --to-options to.json";
   const copied = await world.says(migrate, 0, warning, "config set");
   const [, store] = /To use the new store, add( --backend .*)\. To/.exec(copied.stdout)!;
-  await world.says(`status${store!.replaceAll('"', "'")}`, 0, path); // Windows has the other quotes
+  await world.says(`status${store}`, 0, path);
   assertEquals(copied.stdout.split("\n", 1), [`Copied   ${world.key}`]);
   assertEquals([to.get(world.key), world.stored()], [entry, entry]);
   await to.delete(world.key);

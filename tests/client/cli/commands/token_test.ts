@@ -2,8 +2,8 @@ import { generateDpopKey } from "../../../../client/provider/dpop_key.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { ALL, DENO, startDeno } from "../../../support/deno_process.ts";
 import { isPosix } from "../../../support/sandbox.ts";
-import { BY_KEY, CLI, cliTest, ENDED } from "../cli_world.ts";
 import { credentialKey } from "@validmind/auth";
+import { BY_KEY, CLI, cliTest, ENDED, quoted } from "../cli_world.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 
 cliTest("token: the bearer or a format, and no network", async (world) => {
@@ -123,7 +123,7 @@ cliTest("debug: a store's own error has its place, and else its words alone", as
     get() { return ${ended}; }
     withLock() { throw new RangeError("no lock row"); }
   }`;
-  const line = `token --backend '${await world.write(code, "store.ts")}'`;
+  const line = `token --backend ${quoted(await world.write(code, "store.ts"))}`;
   const flags = ALL;
   const plain = /See the cause.*\ncaused by Error: is locked\n$/;
   await world.says(`${line}:Own`, 1, plain, { flags });
@@ -142,7 +142,7 @@ const REPORT = `const input = await new Response(Deno.stdin.readable).text();
   console.log(JSON.stringify([...names.map((name) => Deno.env.get(name)), Deno.args, input]));
   console.error("to standard error");
   Deno.exit(7);`;
-const PROGRAM = `'${DENO}' eval --ext=ts '${REPORT}'`;
+const PROGRAM = `${quoted(DENO)} eval --ext=ts '${REPORT}'`;
 
 cliTest("exec: the program has token, streams and its own exit code", async (world) => {
   await world.signIn();
@@ -162,7 +162,9 @@ cliTest("exec: what cannot be run has an exit code of its own", async (world) =>
   await world.signIn();
   await world.says("exec no-such-program", 127, "Cannot run no-such-program: there is no such");
   await Deno.writeTextFile(`${world.home}/data`, "text", { mode: 0o600 });
-  if (isPosix) await world.says(`exec '${world.home}/data'`, 126, "the system does not start it");
+  if (isPosix) {
+    await world.says(`exec ${quoted(world.home)}/data`, 126, "the system does not start it");
+  }
   await world.says("exec", 2, "none is given");
   await world.says("exec --variable A=B x", 2, "Cannot use --variable");
   const flags = ["--allow-env", "--allow-read"];
