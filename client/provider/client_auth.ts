@@ -193,7 +193,7 @@ async function askGitHub(
   const url = new URL(address);
   const usual = isEntraIssuer(issuer) ? ENTRA_AUDIENCE : issuer;
   url.searchParams.set("audience", audience || usual);
-  const fetch = providerFetch(GITHUB, runtime);
+  const fetch = providerFetch(GITHUB, { ...runtime }); // a copy, since its clock is not the provider's
   const headers = { accept: "application/json", authorization: `Bearer ${token}` };
   const response = await fetch(url.href, { headers, signal });
   const { value } = await response.json();

@@ -3,7 +3,9 @@ import type * as oauth from "oauth4webapi";
 /** ES256, which every provider with DPoP accepts. */
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256" } as const;
 
-const handles = new WeakMap<CryptoKeyPair, oauth.DPoPHandle>();
+const handles = new WeakMap<CryptoKeyPair, { handle: oauth.DPoPHandle; skew: number }>();
+/** A smaller change of the provider's clock makes no new proofs necessary, in seconds. */
+const SLACK_SECONDS = 2;
 
 /** A key that tokens are bound to. */
 export interface DpopKey {
@@ -41,15 +43,20 @@ async function importPair({ kty, crv, x, y, d }: JsonWebKey) {
 
 /**
  * The maker of a key's proofs. There is one for each key, since it remembers the last nonce of each
- * server.
+ * server. A provider takes proofs of seconds only, so that they have its time where it is known.
  *
  * @param library oauth4webapi, which a start from stored tokens does not load.
+ * @param skew Seconds by which the provider's clock is ahead. Absent to keep the last known.
  */
 export function dpopHandle(
-  { DPoP }: Pick<typeof oauth, "DPoP">,
+  { DPoP, clockSkew }: Pick<typeof oauth, "DPoP" | "clockSkew">,
   pair: CryptoKeyPair,
+  skew?: number,
 ): oauth.DPoPHandle {
-  const handle = handles.get(pair) ?? DPoP({}, pair);
-  handles.set(pair, handle);
+  const made = handles.get(pair);
+  const isOff = skew !== undefined && Math.abs(skew - (made?.skew ?? 0)) > SLACK_SECONDS;
+  if (made && !isOff) return made.handle;
+  const handle = DPoP({ [clockSkew]: skew ?? 0 }, pair);
+  handles.set(pair, { handle, skew: skew ?? 0 });
   return handle;
 }

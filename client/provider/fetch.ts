@@ -75,6 +75,8 @@ export function providerFetch(endpoint: Endpoint, runtime: Runtime) {
     const { response, text } = await fetchText(endpoint, url, init, runtime);
     const { status, headers } = response;
     runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
+    // A cache, as Google has for its keys, gives the time of its copy.
+    if (!headers.has("age")) runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
     const json = parseObject(text);
     remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
     const success = !isRedirect(status) && endpoint.normalize(status, json);

@@ -105,12 +105,13 @@ async function requestOnce(
   const [sentAt, sent] = [runtime.now(), Date.now()];
   const response = await send({
     ...requestOptions(TOKEN, context),
-    ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey) }),
+    ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey, runtime.skew) }),
     additionalParameters: { ...audienceOf(identity), ...parameters },
   });
   Object.assign(got, await response.clone().json());
   const idToken = String(got.id_token);
   const stated = providerSkew(response.headers.get("date"), readClaims(idToken)?.iat);
+  runtime.skew = stated ?? runtime.skew;
   // A stop after the request makes the clock here look late, and never the tokens fresher.
   const tookSeconds = Math.round((Date.now() - sent) / 1000);
   const time = { sentAt, sent, skew: stated === undefined ? undefined : stated + tookSeconds };

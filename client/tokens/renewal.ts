@@ -130,9 +130,7 @@ export class TokenRenewal extends EntryRenewal {
         const entry = this.entryOf(tokens, again?.previous);
         // Others may have changed it meanwhile. The new tokens are not revoked: at some providers this
         // would end the stored sign-in of the same browser.
-        const faultIn = again &&
-          ((present = before) => again.faultIn(entry, present, tokens.time.skew));
-        const fault = await store.saveNew(entry, before, faultIn);
+        const fault = await store.saveNew(entry, before, again?.faultIn.bind(again, entry));
         if (fault) throw fault;
         this.reportStored(entry);
         return entry;
@@ -162,7 +160,7 @@ export class TokenRenewal extends EntryRenewal {
       ask: { ...ask, demanded, demand },
       previous: { scope } as OidcCredentials,
       /** The error for tokens of another person than those stored or in use, and for tokens that do not meet the demand. */
-      faultIn(entry: OidcCredentials, present = before, skew = 0) {
+      faultIn(entry: OidcCredentials, present = before) {
         const sub = subOf(entry);
         // An ID token that names nobody is another's.
         const isOther = (one?: OidcCredentials) => one?.id_token && (subOf(one) ?? "") !== sub;
@@ -174,7 +172,7 @@ export class TokenRenewal extends EntryRenewal {
               "Sign in as the same person. To go on as another, sign out, and open a new session.",
           });
         }
-        const lack = shortfallOf(demand, entry, askedAt + skew);
+        const lack = shortfallOf(demand, entry, askedAt + (runtime.skew ?? 0));
         let remedy = "Ask the provider's administrator.";
         if (identity.flow === "device") { // the others take the browser for a demand
           remedy = `Set ${BY_BROWSER}, or ask the provider's administrator.`;

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createSession, credentialKey, type SessionOptions } from "@validmind/auth";
 import type { JWKS } from "oidc-provider";
+import { readClaims } from "../../../client/entry/bearer.ts";
 import { json } from "../../support/http_server.ts";
 import { makeKey } from "../../support/jwt.ts";
 import type { OidcProviderOptions } from "../../support/oidc_provider.ts";
@@ -210,6 +211,31 @@ for (const offMs of [-60 * MINUTE, 60 * MINUTE]) {
     assertEquals([world.provider.requests.length, signedIn], [0, true]);
   });
 }
+
+test("clock: keys out of a cache, as Google's are, say nothing of the time", async (world) => {
+  const { now: _, ...options } = world.options;
+  const keys = await (await fetch(`${world.provider.issuer}/jwks`)).json();
+  const date = new Date(Date.now() - 50 * MINUTE).toUTCString();
+  world.provider.script.jwks.push(() => json(keys, 200, { date, age: "3000" }));
+  await createSession(options);
+  const left = Date.parse(world.stored().expires_at!) - Date.now();
+  assert(left > 59 * MINUTE, `${left} ms`);
+});
+
+test("clock off by 5 minutes: a proof of DPoP has the provider's time", async (world) => {
+  world.provider.discovery = { dpop_signing_alg_values_supported: ["ES256"] };
+  const date = new Date(Date.now() + 5 * MINUTE).toUTCString();
+  const device = await world.provider.device().json();
+  world.provider.script.device.push(() => json(device, 200, { date }));
+  let proof = "";
+  world.provider.script.token.push(({ headers }) => {
+    proof = headers.get("dpop")!;
+    return json({ error: "access_denied" }, 400);
+  });
+  await rejectsWith("device_code_denied", () => world.signIn({ dpop: true }));
+  const off = Number(readClaims(proof)?.iat) - Date.now() / 1000 - 5 * 60;
+  assert(Math.abs(off) < 20, `${off} s`);
+});
 
 type Row = [what: string, provider: OidcProviderOptions, options?: Partial<SessionOptions>];
 

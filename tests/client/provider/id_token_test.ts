@@ -1,6 +1,7 @@
 import { judgedSkew } from "../../../client/provider/id_token.ts";
 import { providerSkew } from "../../../client/provider/fetch.ts";
-import { generateDpopKey, importDpopKey } from "../../../client/provider/dpop_key.ts";
+import * as oauth from "oauth4webapi";
+import { dpopHandle, generateDpopKey, importDpopKey } from "../../../client/provider/dpop_key.ts";
 import { replace } from "../../support/replace.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
@@ -35,6 +36,14 @@ Deno.test("dpop key: the stored one is the same key, each new one another, and n
   for (const none of [undefined, null, 5, "text", [], {}, open, ...others]) {
     assertEquals(await importDpopKey(none), undefined);
   }
+});
+
+Deno.test("dpop proofs: a key has one maker, until the provider's clock is off by over 2 s", async () => {
+  const { pair } = await generateDpopKey();
+  const makers = [undefined, -2, 2, undefined, 3, 1, undefined, -2].map((skew) =>
+    dpopHandle(oauth, pair, skew)
+  );
+  assertEquals(makers.map((maker) => makers.indexOf(maker)), [0, 0, 0, 0, 4, 4, 4, 7]);
 });
 
 Deno.test("the person is read without the base64 functions of newer Denos", async () => {

@@ -8,6 +8,7 @@ import { BY_KEY, cliTest, ENDED, runHere } from "../cli_world.ts";
 import {
   all,
   browser,
+  clock,
   deadUrl,
   discovery,
   doctorWorld,
@@ -111,6 +112,11 @@ Deno.test("doctor: a job's stored token goes to the API, unless the job would as
     assertEquals(calls, [sent]);
     assertStringIncludes(stdout, "token valid until");
   }
+});
+
+Deno.test("doctor: the check of the clock has the provider's time", async () => {
+  const { results } = await doctorIn(clock(60));
+  assertEquals(results.clock, "fail");
 });
 
 Deno.test("doctor: a job may keep its tokens in memory", async () => {
