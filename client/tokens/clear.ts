@@ -1,6 +1,7 @@
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redaction.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import type { ValidMindAuthError } from "../errors.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearResult } from "../session.ts";
 import type { CredentialStore } from "./store.ts";
@@ -12,8 +13,8 @@ const NO_ENDPOINT: RevocationResult = {
   reason: "the provider has no revocation endpoint",
 };
 
-const NOT_THIS_KIND =
-  "the provider does not revoke access tokens of this kind: this one is valid until it ends";
+const NOT_BY_ITSELF =
+  "the provider does not revoke this access token by itself: it may be valid until it ends";
 
 /** The result of a revocation whose tokens are not known. */
 export const UNREAD: RevocationResult = {
@@ -71,10 +72,12 @@ export async function revokeTokens(
       const isRevoked = await issuer.revoke(accessToken, "access_token");
       return isRevoked ? { revocation: "revoked" } : NO_ENDPOINT;
     } catch (error) {
-      // An access token that is a JWT often cannot be revoked: RFC 7009, section 2.2.1.
-      const { oauthError } = error as { oauthError?: string };
+      const { kind, oauthError } = error as Partial<ValidMindAuthError>;
+      // It may have ended with the refresh token, and a JWT often cannot be revoked: RFC 7009, section 2.
+      const isRefused = kind === "refused" || kind === "over";
+      if (refreshToken && isRefused) return { revocation: "revoked", reason: NOT_BY_ITSELF };
       if (oauthError !== "unsupported_token_type") throw error;
-      return { revocation: refreshToken ? "revoked" : "not_supported", reason: NOT_THIS_KIND };
+      return { revocation: "not_supported", reason: NOT_BY_ITSELF };
     }
   } catch (error) {
     const secrets = [refreshToken, accessToken].filter((token) => typeof token === "string");

@@ -164,7 +164,14 @@ const UNREVOKED: [
     "an access token that is not revoked by itself",
     [() => new Response(), refuse],
     "revoked",
-    "does not revoke access tokens of this kind",
+    "does not revoke this access token by itself",
+  ],
+  // As better-auth answers, which ends it with the refresh token.
+  [
+    "an access token that has ended with the refresh token",
+    [() => new Response(), () => oauthError("invalid_request")],
+    "revoked",
+    "does not revoke this access token by itself",
   ],
 ];
 
