@@ -50,6 +50,12 @@ export function runLater(ms: number, run: () => void): Disposable {
 /** The time since the process began. */
 export const SYSTEM_TIMER: Timer = { now: () => performance.now(), delay };
 
+/**
+ * Holds the signals that are waited for: Deno 2.7 drops one of `AbortSignal.any` that only its listener knows,
+ * and its abort never comes.
+ */
+const listeners = new Set<() => void>();
+
 /** Waits for a promise. Throws the reason of `signal` when it aborts first. */
 export async function untilAborted<T>(wait: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return await wait;
@@ -58,9 +64,11 @@ export async function untilAborted<T>(wait: Promise<T>, signal?: AbortSignal): P
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
   signal.addEventListener("abort", onAbort);
+  listeners.add(onAbort);
   try {
     return await Promise.race([wait, aborted.promise]);
   } finally {
+    listeners.delete(onAbort);
     signal.removeEventListener("abort", onAbort);
   }
 }
