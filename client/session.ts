@@ -21,7 +21,7 @@ export interface ClearOptions {
  * | outcome | meaning |
  * |---|---|
  * | `not_requested` | `revoke` was not `true` |
- * | `revoked` | the provider ended the tokens |
+ * | `revoked` | the provider ended the tokens, or the refresh token alone: then there is a reason |
  * | `nothing_to_revoke` | there was no sign-in to end |
  * | `not_supported` | the provider cannot end such tokens: they end by themselves |
  * | `failed` | the provider may still accept the tokens: see {@linkcode ClearResult.reason} |
@@ -45,7 +45,7 @@ export interface ClearResult {
   readonly keys: readonly string[];
   /** Outcome of the revocation, if one was requested. */
   readonly revocation: Revocation;
-  /** The reason of a failed revocation, in words. It is about both tokens, or about the access token. */
+  /** Why a token was not revoked, in words. It is about both tokens, or about the access token. */
   readonly reason?: string;
   /** Whether `all` removed the whole store because it was corrupt. */
   readonly wholeStore?: boolean;

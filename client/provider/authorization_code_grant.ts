@@ -113,13 +113,16 @@ export async function redeemAuthorization(
   });
 }
 
-/** The parameters with the code. An error is told as it is: it brings no code, and at Authlib no `iss`. */
+/** The parameters with the code. An error is told as it is, also without `iss`, as at Authlib: it brings no code. */
 function validate(
   { identity: { scope }, server, client, runtime }: RequestContext,
   answer: URLSearchParams,
   state: string,
 ) {
-  if (!answer.get("error")) return oauth.validateAuthResponse(server, client, answer, state);
+  const isOwn = (answer.get("iss") ?? server.issuer) === server.issuer;
+  if (!answer.get("error") || !isOwn) {
+    return oauth.validateAuthResponse(server, client, answer, state);
+  }
   const json = Object.fromEntries(answer);
   const refusal = readRefusal({ at: "page", status: 400, text: "", json }, runtime.secrets);
   throw refusalError("sign in", server.issuer, refusal, { scope });

@@ -81,14 +81,14 @@ export async function authorizeDevice(
 
 /**
  * Refuses a provider without a device flow. What an API demands goes there only where somebody chose this
- * flow: many providers ignore it there.
+ * flow, since many providers ignore it there. Claims do not: no token tells whether they were heeded.
  */
 function assertOffered(
   { device_authorization_endpoint }: oauth.AuthorizationServer,
   { issuer, flow }: OidcIdentity,
   demanded: object,
 ) {
-  const isTaken = flow === "device" || Object.keys(demanded).length === 0;
+  const isTaken = Object.keys(demanded).every((name) => flow === "device" && name !== "claims");
   if (device_authorization_endpoint !== undefined && isTaken) return;
   throw new ValidMindAuthError("device_flow_unsupported", {
     action: `sign in at ${issuer}`,

@@ -77,7 +77,9 @@ export function providerFetch(endpoint: Endpoint, runtime: Runtime) {
     runtime.emit?.({ type: "provider_answered", endpoint: endpoint.name, status });
     // A cache, as Google has for its keys, gives the time of its copy.
     if (!headers.has("age")) runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
-    const json = parseObject(text);
+    // A redirect elsewhere is a proxy's or a portal's, whatever it says.
+    const isAway = isRedirect(status) && headers.has("location");
+    const json = isAway ? undefined : parseObject(text);
     remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
     const success = !isRedirect(status) && endpoint.normalize(status, json);
     if (success) return rebuild(success, headers);

@@ -182,7 +182,7 @@ export function isOwnConnection({ localAddr, remoteAddr }: Deno.TcpConn): boolea
 
 /**
  * The users of the connections from one port to another, whatever the addresses. A foreign one by chance
- * refuses a request, and never admits one.
+ * refuses a request.
  */
 function ownersBetween(from: number, to: number) {
   const endOf = (port: number) => `:${port.toString(16).toUpperCase().padStart(4, "0")}`;

@@ -41,6 +41,7 @@ function removalText(result: ClearResult, nobody: string) {
 
 function revocationText({ revocation, reason }: ClearResult) {
   if (revocation === "not_requested") return "";
+  if (revocation === "revoked" && reason) return `The refresh token is revoked, but ${reason}.\n`;
   if (revocation === "revoked") return "The provider has ended the tokens.\n";
   if (revocation === "nothing_to_revoke") return "There was nothing to revoke.\n";
   const why = reason?.replace(/\.$/, "");

@@ -141,6 +141,12 @@ Deno.test("providerFetch: the reason of a connection that fails comes first, in 
   }
 });
 
+Deno.test("providerFetch: a redirect elsewhere ends no grant, whatever it says", async () => {
+  const init = { status: 302, headers: { location: "https://portal.example.com/" } };
+  const fetch = spyFetch(() => Response.json({ error: "invalid_grant" }, init));
+  await unavailable({ fetch }, "it redirects");
+});
+
 Deno.test("providerFetch: coded errors of an injected fetch stay as they are", async () => {
   const own = new ValidMindAuthError("permission_required", errorParts("Cannot: own"));
   const fetch = spyFetch(() => Promise.reject(own));

@@ -188,6 +188,13 @@ test.real("browser flow: an error is told, also where its address lacks the issu
   await failed;
 });
 
+test.real("browser flow: an error of another issuer is not told as this provider's", async (world) => {
+  const { prompt, session, answer } = await startBrowserFlow(world);
+  const failed = rejectsWith("provider_invalid", () => session, "iss");
+  await prompt.submit(answer({ error: "access_denied", iss: "https://other.example.com" }));
+  await failed;
+});
+
 test.real("browser flow: five minutes without an answer end it, on the session's own clock", async (world) => {
   const gate = Promise.withResolvers<void>();
   const waits: number[] = [];
