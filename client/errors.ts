@@ -379,7 +379,7 @@ const LOAD_FAULTS: readonly [words: RegExp, reason: string, remedy: string][] = 
     "Run in the folder: deno add jsr:@validmind/auth",
   ],
   [
-    /^(?!.*client error).*(Permission denied|Read-only)/, // not of a connection
+    /^(?!.*client error).*(Permission denied|Read-only)/s, // not of a connection
     "Deno may not write its cache",
     "Set DENO_DIR to a folder that you may write, or fill the cache as its owner, by deno cache.",
   ],

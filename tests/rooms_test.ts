@@ -34,7 +34,7 @@ Deno.test("rooms: imports go one way, and no files import each other in a circle
 });
 
 /** The most that the product may have. A feature that needs more raises the number in its commit. */
-const TOTALS = { tokens: 136_520, files: 153, lazy: 40 };
+const TOTALS = { tokens: 136_620, files: 153, lazy: 40 };
 
 Deno.test("rooms: the product is no larger than its totals", async () => {
   const sources = await Promise.all((await sourceFiles()).map(readSource));

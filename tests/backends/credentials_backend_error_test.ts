@@ -94,7 +94,8 @@ test("code that Deno does not load is told by the reason, with the way to it", (
   };
   const missing = "Could not find a matching package for 'npm:a@1' in the node_modules directory.";
   assertEquals(remedyFor(missing), "package_missing: Run in the fold");
-  const denied = "failed to create directory '/a': Permission denied (os error 13)";
+  const denied = "Failed caching npm package 'a@1'\n" +
+    "    0: failed to create directory '/a': Permission denied (os error 13)";
   assertEquals(remedyFor(denied), "package_missing: Set DENO_DIR to");
   const network = "client error (Connect): tcp connect error: Permission denied (os error 13)";
   assertEquals(remedyFor(network), "package_missing: Check the netwo");
