@@ -242,7 +242,8 @@ function storedKey(backend: OidcCredentialsBackend): KeySource {
     backend,
     identity: backend.storeId,
     permissions: backend.requiredPermissions?.bind(backend),
-    current: async () => key ?? await making.get(underLock),
+    // A key that is there needs no lock: it may be one that this program can only read.
+    current: async () => key ?? await read() ?? await making.get(underLock),
     async keyFor({ key_id, pbkdf2 }) {
       if (pbkdf2) return undefined;
       if (key?.id !== key_id) await read(); // another process may have made a new one

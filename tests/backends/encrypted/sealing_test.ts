@@ -214,6 +214,15 @@ Deno.test("a key is made at the first write, kept in its backend, and found by a
   assertEquals(await open().get(KEY), entry());
 });
 
+Deno.test("a key that can only be read serves a write", async () => {
+  const { inner, keys, open } = pair();
+  await open().put(KEY, entry());
+  const fail = () => Promise.reject(new Error("read-only"));
+  const readOnly = { ...minimal(keys), put: fail, withLock: fail };
+  await by({ backend: readOnly }, inner).put("other", entry());
+  assertEquals(await open().get("other"), entry());
+});
+
 Deno.test("a lost key is encryption_key_unknown to reads and to writes in place of an entry", async () => {
   const { keys, open } = pair();
   await open().put(KEY, entry());
