@@ -174,7 +174,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    * The entry under `key`, or `undefined` when the helper says that there is none.
    *
    * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_unavailable`,
-   * `backend_timeout`, `backend_corrupt`; `keychain_locked` where it says so.
+   * `backend_timeout`, `backend_corrupt`; `keychain_locked` where it says so, or lists the entry and does
+   * not give it.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     const address = await addressOf(key);
@@ -312,7 +313,11 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    * a locked store. Another look finds what somebody has stored meanwhile.
    */
   async #assertAbsent(address: string, verb: string) {
-    const listed: string[] = await this.#addresses().catch(() => []);
+    const listed: string[] = await this.#addresses().catch((error) => {
+      const isToTell = ["keychain_locked", "backend_timeout"].includes(error.code);
+      if (isToTell && verb === "read") throw error; // an entry may be there
+      return [];
+    });
     if (!listed.includes(address) || await this.#accountAt(address)) return undefined;
     const reason = "it lists them, and does not give them";
     const remedy = "Unlock its store, or remove them with the program's own tools.";
@@ -381,8 +386,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
 }
 
 /**
- * The code of a failure, by the words of docker's helpers, which may not be shown. A fallback passes over none
- * that is locked or denied.
+ * The code of a failure, by the words of docker's helpers, also by those that are not shown. A fallback passes
+ * over none that is locked or denied.
  */
 function codeOfFailure(action: string, { stdout, stderr }: Ended): CredentialsBackendErrorCode {
   const words = stdout + stderr;

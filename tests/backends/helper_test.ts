@@ -264,6 +264,17 @@ test("what the list has and a get calls absent is locked, also for a sign-out", 
   for (const way of ways) await rejectsWith("keychain_locked", way, "it lists them", "Unlock");
 });
 
+test("a list that is locked or hangs tells of a read, and keeps nobody from a sign-out", async ({ helper }) => {
+  for (
+    const [list, code] of [["echo it is locked; exit 1", "keychain_locked"], ["sleep 20", LATE]]
+  ) {
+    const program = HELPER.replace("list)", `list) ${list} ;;\n  list)`);
+    const backend = helper(program, code === LATE ? { timeoutMs: 300 } : {});
+    await rejectsWith(code as "backend_timeout", () => backend.get(KEY));
+    if (code !== LATE) await backend.delete(KEY);
+  }
+});
+
 test("a sign-in that comes between two looks of a sign-out stays, and is not called locked", async ({ folder, helper }) => {
   const newer = entry({ access_token: "newer" });
   await helper().put(KEY, newer);
