@@ -22,9 +22,11 @@
  *
  * @module
  */
-import { isDeno, needDeno } from "../backends/common/runtime.ts";
+import { isDeno, needDeno, VERSION } from "../backends/common/runtime.ts";
+import { EXIT, PROGRAM } from "./cli/command.ts";
+import { print } from "./cli/output.ts";
 
-/** Loaded in Deno alone. */
+/** Loaded for all but the version. */
 const loadRunner = () => import("./cli/run_command.ts");
 
 /**
@@ -49,6 +51,14 @@ const loadRunner = () => import("./cli/run_command.ts");
 export async function runCli(args: readonly string[]): Promise<number> {
   // In a Deno that is too old, `--help` works and `doctor` names the one that is needed.
   if (!isDeno) needDeno("run the command line", "Install Deno, and then this by: deno install.");
+  if (/^(--version|-V)$/.test(args.join(" "))) {
+    try {
+      print(`${PROGRAM} ${VERSION}\n`);
+      return EXIT.ok;
+    } catch {
+      // The runner meets the same, and reports it.
+    }
+  }
   const { runCommand } = await loadRunner();
   return await runCommand(args);
 }
