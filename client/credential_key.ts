@@ -165,7 +165,7 @@ export function isEntryOfKey(entry: OidcCredentials, key: string): boolean {
   return `${parts.identity}|`.startsWith(`${identity}|`);
 }
 
-/** Refuses a `|` in an issuer or a client id, with which it would name another credential, and what nobody sees. */
+/** Refuses an issuer or a client id with a `|`, which would name another credential, or a control character. */
 export function checkKeyPart(value: string, name: string, action: string): string {
   if (!/[|\p{C}]/u.test(value)) return value;
   throw invalidOptions(

@@ -24,7 +24,7 @@ export function describeBackend(backend: OidcCredentialsBackend): string {
 /** The name of a backend's class, where it has a plain one. */
 export function backendName(backend: OidcCredentialsBackend): string {
   const name = backend.constructor?.name ?? "";
-  if (!/^(?!Object$)[\w$]{1,60}$/.test(name)) return "the credentials backend";
+  if (name === "Object" || !/^[\w$]{1,60}$/.test(name)) return "the credentials backend";
   return name;
 }
 

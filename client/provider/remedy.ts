@@ -111,7 +111,8 @@ const BY_WORDS: readonly (readonly [kinds: RefusalKind[], pattern: RegExp, remed
   [
     ["refused", "scope"],
     /offline[_ ](access|tokens)|consent in prompt/i,
-    `Leave offline_access out of ${SCOPE}, have it allowed for you and this client, or set authorizationParameters (--parameter) to prompt=consent.`,
+    `Leave offline_access out of ${SCOPE}, have it allowed for you and this client, or in the browser ` +
+    `flow set ${named("authorizationParameters")} with prompt=consent.`,
   ],
 ];
 
